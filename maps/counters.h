@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* nw_counter:      PERCPU_ARRAY of struct nw_count; index nw_counter_index(interface.counter, direction, reason).
+ * nw_rule_counter: ARRAY_OF_MAPS with one entry, a PERCPU_ARRAY of struct nw_count by rule counter slot: packets that a rule
+ *                  decided (first packets of flows; later ones are `established`). Grown by copy and swap.
+ * nw_ct_counter:   PERCPU_ARRAY of __u64 by NW_CT_COUNT_*. */
+#ifndef NW_COUNTERS_H
+#define NW_COUNTERS_H
+
+#include "verdict.h"
+
+struct nw_count {
+  __u64 packets; /* a GSO/GRO packet counts as its segments */
+  __u64 bytes;
+};
+NW_ASSERT_SIZE(struct nw_count, 16);
+
+static inline __u32 nw_counter_index(__u32 interface_counter, __u32 direction, __u32 reason) {
+  return (interface_counter * NW_DIRECTIONS + direction) * NW_REASON_SLOTS + reason;
+}
+
+#define NW_CT_COUNT_FULL 0      /* nw_ct had no room: the flow stayed unconfirmed */
+#define NW_CT_COUNT_CREATED 1   /* entries made */
+#define NW_CT_COUNT_CONFIRMED 2 /* entries moved to nw_ct */
+#define NW_CT_COUNT_REJUDGED 3  /* flows asked again after a policy change */
+#define NW_CT_COUNT_REVOKED 4   /* of those, denied and removed */
+#define NW_CT_COUNTS 8
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* nw_interface: HASH ifindex (__u32) -> struct nw_interface. Written by user space. No entry = no host endpoint governs the
+ * interface. Order of changes: the image with the endpoint's slot goes live before the entry, and the entry goes before the
+ * slot; a slot that the image does not have is a fault and denies. */
+#ifndef NW_ENDPOINT_H
+#define NW_ENDPOINT_H
+
+#include "types.h"
+
+#define NW_INTERFACE_L3 1U /* frames have no Ethernet header (tun, wireguard) */
+
+struct nw_interface {
+  __u32 endpoint; /* slot in the image's endpoint directory */
+  __u32 counter;  /* 0..NW_MAX_INTERFACES-1: block of nw_counter */
+  __u32 flags;    /* NW_INTERFACE_* */
+  __u32 pad;
+};
+NW_ASSERT_SIZE(struct nw_interface, 16);
+
+/* nw_local: HASH struct nw_addr -> __u32 flags. The addresses that are the host's own, broadcast addresses of its networks
+ * included. Multicast and 255.255.255.255 are recognised without an entry. */
+#define NW_LOCAL_ADDRESS 1U
+#define NW_LOCAL_BROADCAST 2U
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* The policy image: everything the classifier needs, one block of 64-byte lines.
+ *
+ * nw_policy is an ARRAY_OF_MAPS with one entry; the inner map is an ARRAY of struct nw_line (mmapable), one image. A packet
+ * takes the inner map once, so it sees one whole policy; a new image goes live by one update of nw_policy. All fields are in
+ * host order. Lines are addressed by index; line 0 is the header.
+ *
+ *   header | protocol table | port tables | address tables | diagrams | endpoint directory | rule table
+ *
+ * Classes. Every address that a rule mentions is in one table per family; looking an address up gives its *class*: two
+ * addresses have one class exactly if they satisfy the same address predicates, family included. IPv4 and IPv6 classes are
+ * numbered together. Protocol with destination port (ICMP: type << 8 | code) gives the *L4 class*, protocol with source port
+ * the *source port class*. A verdict is a function of (source class, destination class, L4 class, source port class).
+ *
+ * Address reference (__u32): bits 31..30 NW_ADDRESS_*, 29..0 class or line.
+ *   CLASS  the answer
+ *   TREE   IPv4: a struct nw_tree16 on the low 16 bits; IPv6: a struct nw_tree64 on the high 64 bits
+ *   LOW    IPv6 only: a struct nw_tree64 on the low 64 bits
+ * A tree node covers ascending boundaries: child i holds values from keys[i-1] (inclusive) to keys[i] (exclusive). Unused keys
+ * repeat the greatest value of their type, unused children repeat the last used child. IPv4 starts at root[address >> 16] of the
+ * 4,096-line table at v4_root (__u32 references); v4_root 0: every IPv4 address has class v4_class. IPv6 starts at the reference
+ * v6_root.
+ *
+ * Protocol table: 256 struct nw_protocol at protocol_base. Its fields: bit 31 clear: the class; set: bits 30..0 is the first line
+ * of 65,536 __u16 classes indexed by port (or ICMP type << 8 | code).
+ *
+ * Diagram reference (__u32): bits 31..30 kind, 29..28 dimension, 27..24 shift, 23..0 line; a LEAF uses bits 29..0 as rule index.
+ *   LEAF   rule index in the rule table; NW_NO_MATCH if no rule of this diagram matches
+ *   RADIX  16 __u32 references in one line, chosen by (id >> 4 * shift) & 15
+ *   LIST   struct nw_list: the child whose key equals id, else the last child
+ *   ROW    references at line + id / 16, element id % 16; the row holds every id of the dimension
+ *
+ * Endpoint directory: struct nw_image_endpoint at endpoint_base, 2 a slot (ingress, egress). An unused slot has NW_SLOT_UNUSED.
+ * `roots` are up to three diagrams (rules that look at sources only or at no address, at destinations only, at both); an absent
+ * one is NW_NO_MATCH. The verdict is the rule with the least index among the roots' leaves and default_rule: a rule that comes
+ * first in policy has the lower index.
+ *
+ * Rule table: struct nw_image_rule at rule_base. */
+#ifndef NW_POLICY_H
+#define NW_POLICY_H
+
+#include "verdict.h"
+
+#define NW_LINE_BYTES 64
+#define NW_IMAGE_VERSION 1
+#define NW_MAX_IMAGE_LINES (1U << 24)
+#define NW_MAX_L4_CLASSES 65536U
+
+struct nw_line {
+  __u32 words[16];
+} __attribute__((aligned(64)));
+NW_ASSERT_SIZE(struct nw_line, NW_LINE_BYTES);
+
+struct nw_image_header {
+  __u32 magic; /* NW_MAGIC */
+  __u32 version;
+  __u32 generation;
+  __u32 line_count;
+  __u32 v4_root;
+  __u32 v4_class;
+  __u32 v6_root; /* an address reference */
+  __u32 protocol_base;
+  __u32 endpoint_base;
+  __u32 endpoint_slots;
+  __u32 rule_base;
+  __u32 rule_count;
+  __u32 pad[4];
+};
+NW_ASSERT_SIZE(struct nw_image_header, NW_LINE_BYTES);
+
+#define NW_ADDRESS_KIND(ref) ((ref) >> 30)
+#define NW_ADDRESS_VALUE(ref) ((ref) & 0x3fffffffU)
+#define NW_ADDRESS_CLASS 0U
+#define NW_ADDRESS_TREE 1U
+#define NW_ADDRESS_LOW 2U
+#define NW_ADDRESS_MAX_DEPTH_V4 6  /* nodes on a path: 11^5 > 65,536 */
+#define NW_ADDRESS_MAX_DEPTH_V6 24 /* 12 for each half: 6^12 > 2^31 */
+
+struct nw_tree16 {
+  __u16 keys[10];
+  __u32 children[11];
+};
+NW_ASSERT_SIZE(struct nw_tree16, NW_LINE_BYTES);
+
+struct nw_tree64 {
+  __u64 keys[5];
+  __u32 children[6];
+};
+NW_ASSERT_SIZE(struct nw_tree64, NW_LINE_BYTES);
+
+struct nw_protocol {
+  __u32 l4;
+  __u32 source_port;
+};
+NW_ASSERT_SIZE(struct nw_protocol, 8);
+#define NW_PORT_TABLE 0x80000000U
+
+#define NW_DIM_SOURCE 0U
+#define NW_DIM_DESTINATION 1U
+#define NW_DIM_L4 2U
+#define NW_DIM_SOURCE_PORT 3U
+
+#define NW_REF_KIND(ref) ((ref) >> 30)
+#define NW_REF_DIM(ref) ((ref) >> 28 & 3U)
+#define NW_REF_SHIFT(ref) ((ref) >> 24 & 15U)
+#define NW_REF_LINE(ref) ((ref) & 0xffffffU)
+#define NW_REF_LEAF 0U
+#define NW_REF_RADIX 1U
+#define NW_REF_LIST 2U
+#define NW_REF_ROW 3U
+#define NW_NO_MATCH 0x3fffffffU /* a LEAF, greater than any rule index */
+#define NW_REF_MAX_DEPTH 32
+
+struct nw_list {
+  __u32 keys[7]; /* unused: 0xffffffff */
+  __u32 children[8];
+  __u32 pad;
+};
+NW_ASSERT_SIZE(struct nw_list, NW_LINE_BYTES);
+
+#define NW_SLOT_UNUSED 0xffffffffU
+struct nw_image_endpoint {
+  __u32 roots[3];
+  __u32 default_rule; /* NW_SLOT_UNUSED: nobody's slot */
+};
+NW_ASSERT_SIZE(struct nw_image_endpoint, 16);
+
+struct nw_image_rule {
+  __u8 verdict; /* NW_DENY, NW_ALLOW */
+  __u8 reason;  /* NW_REASON_* */
+  __u8 pad[2];
+  __u32 counter; /* rule counter slot */
+};
+NW_ASSERT_SIZE(struct nw_image_rule, 8);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* Walking a policy image (policy.h): the one text that the programs and user space's `image` engine both run.
+ *
+ * The includer defines `nw_image` (what an image is there) and nw_image_line(image, index), a pointer to a struct nw_line or
+ * null beyond the end, before including this. Every function answers NW_WALK_FAULT (or a fault) for a damaged image; none reads
+ * outside a line. */
+#ifndef NW_POLICY_WALK_H
+#define NW_POLICY_WALK_H
+
+#include "policy.h"
+
+#define NW_WALK_FAULT 0xffffffffU
+
+#ifndef NW_INLINE
+#define NW_INLINE static inline __attribute__((always_inline))
+#endif
+
+struct nw_query {
+  __u64 source_high, source_low; /* host order; IPv4: in the low 32 bits of source_low */
+  __u64 destination_high, destination_low;
+  __u32 is_v4;
+  __u32 protocol;
+  __u32 source_port;      /* host order, 0 without ports */
+  __u32 destination_port; /* host order; ICMP: type << 8 | code */
+  __u32 slot;             /* endpoint slot */
+  __u32 direction;        /* NW_INGRESS, NW_EGRESS */
+};
+
+struct nw_answer {
+  __u32 rule;    /* index in the rule table, NW_WALK_FAULT for a fault */
+  __u32 verdict; /* NW_DENY, NW_ALLOW */
+  __u32 reason;  /* NW_REASON_*; a fault names itself */
+  __u32 counter;
+};
+
+NW_INLINE __u32 nw_walk_v4(nw_image image, const struct nw_image_header *header, __u32 address) {
+  __u32 ref, i, depth;
+  const struct nw_line *line;
+
+  if (!header->v4_root) return header->v4_class;
+  line = nw_image_line(image, header->v4_root + (address >> 20));
+  if (!line) return NW_WALK_FAULT;
+  ref = line->words[address >> 16 & 15];
+  for (depth = 0; depth < NW_ADDRESS_MAX_DEPTH_V4; depth++) {
+    const struct nw_tree16 *node;
+    __u32 child = 0;
+    __u32 low = address & 0xffff;
+
+    if (NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS) return NW_ADDRESS_VALUE(ref);
+    node = (const struct nw_tree16 *)nw_image_line(image, NW_ADDRESS_VALUE(ref));
+    if (!node) return NW_WALK_FAULT;
+    for (i = 0; i < 10; i++) child += node->keys[i] <= low;
+    if (child > 10) return NW_WALK_FAULT; /* verifier: bounds the index */
+    ref = node->children[child];
+  }
+  return NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS ? NW_ADDRESS_VALUE(ref) : NW_WALK_FAULT;
+}
+
+NW_INLINE __u32 nw_walk_v6(nw_image image, const struct nw_image_header *header, __u64 high, __u64 low) {
+  __u32 ref = header->v6_root, i, depth;
+
+  for (depth = 0; depth < NW_ADDRESS_MAX_DEPTH_V6; depth++) {
+    const struct nw_tree64 *node;
+    __u32 child = 0;
+    __u64 value;
+
+    if (NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS) return NW_ADDRESS_VALUE(ref);
+    value = NW_ADDRESS_KIND(ref) == NW_ADDRESS_LOW ? low : high;
+    node = (const struct nw_tree64 *)nw_image_line(image, NW_ADDRESS_VALUE(ref));
+    if (!node) return NW_WALK_FAULT;
+    for (i = 0; i < 5; i++) child += node->keys[i] <= value;
+    if (child > 5) return NW_WALK_FAULT; /* verifier: bounds the index */
+    ref = node->children[child];
+  }
+  return NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS ? NW_ADDRESS_VALUE(ref) : NW_WALK_FAULT;
+}
+
+/* Class of a port under one field of struct nw_protocol. */
+NW_INLINE __u32 nw_walk_port(nw_image image, __u32 field, __u32 port) {
+  const struct nw_line *line;
+  __u32 word;
+
+  if (!(field & NW_PORT_TABLE)) return field;
+  line = nw_image_line(image, (field & ~NW_PORT_TABLE) + (port >> 5));
+  if (!line) return NW_WALK_FAULT;
+  word = line->words[port >> 1 & 15];
+  return port & 1 ? word >> 16 : word & 0xffff; /* little endian: checked by compile's tests */
+}
+
+struct nw_classes {
+  __u32 source, destination, l4, source_port;
+};
+
+/* Follows one diagram; the rule index, NW_NO_MATCH, or NW_WALK_FAULT. */
+NW_INLINE __u32 nw_walk_diagram(nw_image image, __u32 ref, const struct nw_classes *ids) {
+  __u32 depth, i;
+
+  for (depth = 0; depth < NW_REF_MAX_DEPTH; depth++) {
+    __u32 kind = NW_REF_KIND(ref), dim = NW_REF_DIM(ref), line_index = NW_REF_LINE(ref), id;
+    const struct nw_line *line;
+
+    if (kind == NW_REF_LEAF) return ref;
+    id = dim == NW_DIM_SOURCE        ? ids->source
+         : dim == NW_DIM_DESTINATION ? ids->destination
+         : dim == NW_DIM_L4          ? ids->l4
+                                     : ids->source_port;
+    if (kind == NW_REF_ROW) line_index += id >> 4;
+    line = nw_image_line(image, line_index);
+    if (!line) return NW_WALK_FAULT;
+    if (kind == NW_REF_LIST) {
+      const struct nw_list *list = (const struct nw_list *)line;
+      __u32 next = list->children[7];
+      for (i = 0; i < 7; i++)
+        if (list->keys[i] == id) next = list->children[i];
+      ref = next;
+    } else {
+      __u32 shift = kind == NW_REF_RADIX ? NW_REF_SHIFT(ref) * 4 : 0;
+      ref = line->words[id >> (shift & 31) & 15];
+    }
+  }
+  return NW_REF_KIND(ref) == NW_REF_LEAF ? ref : NW_WALK_FAULT;
+}
+
+NW_INLINE struct nw_answer nw_walk_fault(__u32 reason) {
+  struct nw_answer answer = {NW_WALK_FAULT, NW_DENY, reason, 0xffffffffU};
+  return answer;
+}
+
+/* The classifier: a packet's query -> the rule that decides. */
+NW_INLINE struct nw_answer nw_walk(nw_image image, const struct nw_query *query) {
+  const struct nw_image_header *header = (const struct nw_image_header *)nw_image_line(image, 0);
+  const struct nw_image_endpoint *endpoint;
+  const struct nw_protocol *protocol;
+  const struct nw_image_rule *rule;
+  const struct nw_line *line;
+  struct nw_classes ids;
+  struct nw_answer answer;
+  __u32 entry, best, i;
+
+  if (!header || header->magic != NW_MAGIC || header->version != NW_IMAGE_VERSION)
+    return nw_walk_fault(NW_REASON_FAULT_IMAGE);
+  if (query->slot >= header->endpoint_slots) return nw_walk_fault(NW_REASON_FAULT_ENDPOINT);
+
+  entry = query->slot * NW_DIRECTIONS + (query->direction & 1);
+  line = nw_image_line(image, header->endpoint_base + (entry >> 2));
+  if (!line) return nw_walk_fault(NW_REASON_FAULT_IMAGE);
+  endpoint = (const struct nw_image_endpoint *)line + (entry & 3);
+  best = endpoint->default_rule;
+  if (best == NW_SLOT_UNUSED) return nw_walk_fault(NW_REASON_FAULT_ENDPOINT);
+
+  line = nw_image_line(image, header->protocol_base + ((query->protocol & 255) >> 3));
+  if (!line) return nw_walk_fault(NW_REASON_FAULT_IMAGE);
+  protocol = (const struct nw_protocol *)line + (query->protocol & 7);
+  ids.l4 = nw_walk_port(image, protocol->l4, query->destination_port & 0xffff);
+  ids.source_port = nw_walk_port(image, protocol->source_port, query->source_port & 0xffff);
+  if (query->is_v4) {
+    ids.source = nw_walk_v4(image, header, (__u32)query->source_low);
+    ids.destination = nw_walk_v4(image, header, (__u32)query->destination_low);
+  } else {
+    ids.source = nw_walk_v6(image, header, query->source_high, query->source_low);
+    ids.destination = nw_walk_v6(image, header, query->destination_high, query->destination_low);
+  }
+  if (ids.l4 == NW_WALK_FAULT || ids.source_port == NW_WALK_FAULT || ids.source == NW_WALK_FAULT ||
+      ids.destination == NW_WALK_FAULT)
+    return nw_walk_fault(NW_REASON_FAULT_IMAGE);
+
+  for (i = 0; i < 3; i++) {
+    __u32 leaf = nw_walk_diagram(image, endpoint->roots[i], &ids);
+    if (leaf == NW_WALK_FAULT) return nw_walk_fault(NW_REASON_FAULT_IMAGE);
+    if (leaf < best) best = leaf;
+  }
+
+  if (best >= header->rule_count) return nw_walk_fault(NW_REASON_FAULT_IMAGE);
+  line = nw_image_line(image, header->rule_base + (best >> 3));
+  if (!line) return nw_walk_fault(NW_REASON_FAULT_IMAGE);
+  rule = (const struct nw_image_rule *)line + (best & 7);
+  answer.rule = best;
+  answer.verdict = rule->verdict;
+  answer.reason = rule->reason;
+  answer.counter = rule->counter;
+  return answer;
+}
+
+#endif

@@ -1,0 +1,61 @@
+// TableImage: the policy image of maps/policy.h, built in memory, with what user space needs to explain it.
+//
+//   Resolved --compile()--> TableImage --evaluate(packet)--> Judgement   (the `image` engine)
+//                                      --kernel/--> inner map of nw_policy
+//
+// Pure: no file descriptors, no clocks. compile() fails only for a limit, and then names policy, rule and number.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "maps/policy.h"
+#include "resolve/endpoint_policy.h"
+#include "resolve/packet.h"
+
+namespace nodewall::compile {
+
+// Stable numbers over the life of an engine: endpoint slots by host endpoint name, rule counter slots by origin and direction.
+// A slot is reused only after its owner is gone. Kept by the engine and saved in its state file.
+struct RuleKey {
+  std::uint32_t direction = NW_INGRESS;
+  resolve::Origin origin;
+  auto operator<=>(const RuleKey&) const = default;
+};
+
+struct Slots {
+  std::map<std::string, std::uint32_t> endpoints;
+  std::map<RuleKey, std::uint32_t> rules;
+  bool operator==(const Slots&) const = default;
+};
+
+// The slots for a new policy: owners that stay keep theirs, new ones take the lowest free, owners that went lose theirs.
+Slots assign_slots(const Slots& previous, const resolve::Resolved& resolved);
+
+struct CostReport {
+  std::size_t bytes = 0;            // of the image
+  std::size_t address_bytes = 0;    // of these, address tables
+  std::size_t diagram_bytes = 0;
+  std::size_t address_classes = 0;
+  std::size_t l4_classes = 0;
+  std::size_t source_port_classes = 0;
+  std::size_t rules = 0;            // entries of the rule table
+  std::size_t deepest_diagram = 0;  // nodes on the longest path
+};
+
+struct TableImage {
+  std::vector<nw_line> lines;  // lines[0] is the header; its generation is set by whoever writes the image
+  std::vector<resolve::Origin> origins;  // by rule table index
+  CostReport cost;
+};
+
+Result<TableImage> compile(const resolve::Resolved& resolved, const Slots& slots);
+
+// The image walked in user space with the program's own text (maps/policy_walk.h). `endpoint` is a slot.
+resolve::Judgement evaluate(const TableImage& image, std::uint32_t endpoint, const resolve::PacketQuery& packet);
+
+}  // namespace nodewall::compile

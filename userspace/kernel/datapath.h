@@ -1,0 +1,129 @@
+// Datapath: the programs and maps in the kernel, pinned, as one object. The only room that sees libbpf. It knows bytes and maps,
+// not policies.
+//
+// Pins live under one directory of a bpffs (`pin_dir`, mode 0700): maps/ , links/<ifindex>-<hook>, and the stamp. open() adopts what
+// is pinned when the stamp and every map's shape agree with this build, creates what is not there, and refuses what it cannot
+// trust (Errc::abi, with the command that helps). Adopting changes no verdict: programs in place keep running; upgrade_programs()
+// replaces the program of each link atomically when this build's program differs.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+#include "base/result.h"
+#include "maps/conntrack.h"
+#include "maps/counters.h"
+#include "maps/endpoint.h"
+#include "maps/failsafe.h"
+#include "maps/policy.h"
+#include "maps/settings.h"
+
+namespace nodewall::kernel {
+
+enum class Hook : std::uint8_t { xdp, tc_ingress, tc_egress };
+std::string_view name(Hook hook);  // "xdp", "tc-ingress", "tc-egress"
+
+struct AttachedHook {
+  std::uint32_t ifindex = 0;
+  Hook hook = Hook::tc_ingress;
+  std::string mode;       // "native" or "generic" for xdp, "tcx" or "clsact" for tc
+  std::uint32_t program_id = 0;
+};
+
+struct DatapathOptions {
+  std::string pin_dir;               // empty: nothing is pinned, all goes with the object (trace, tests)
+  std::uint32_t conntrack_size = 512000;
+  bool force_clsact = false;         // do not try tcx
+};
+
+struct FailsafeEntry {
+  std::uint32_t direction = NW_INGRESS;
+  bool is_udp = false;
+  std::uint16_t port = 0;            // host order
+  std::optional<Cidr> net;
+  auto operator<=>(const FailsafeEntry&) const = default;
+};
+
+struct ConntrackRow {
+  nw_ct_key key;
+  nw_ct_entry entry;
+  bool confirmed = false;  // in nw_ct
+};
+
+struct TestRun {           // one packet through the real program
+  std::int32_t return_code = 0;
+  std::uint32_t reason = 0;  // the reason counted, 0 if none or more than one
+  std::uint32_t rule_counter = NW_NO_RULE;
+  std::uint64_t duration_ns = 0;  // mean of the repeats
+};
+
+class Datapath {
+ public:
+  static Result<Datapath> open(const DatapathOptions& options);
+  Datapath(Datapath&&) noexcept;
+  Datapath& operator=(Datapath&&) noexcept;
+  ~Datapath();  // leaves every pinned thing as it is
+
+  [[nodiscard]] bool adopted() const;  // pinned state was found and taken over
+
+  // Policy. Writes a new image aside and makes it live in one step; `generation` is set in its header. Returns when no packet
+  // still sees the old image.
+  Status set_policy(std::span<const nw_line> lines, std::uint32_t generation);
+  [[nodiscard]] std::uint32_t generation() const;       // of the live image, 0 = none
+  Result<std::vector<nw_line>> read_policy() const;     // a copy of the live image
+
+  // Desired state of the small maps: compares with what is there, adds before it removes, writes nothing when equal.
+  // The number of map writes is returned.
+  Result<std::size_t> set_settings(const nw_settings& settings);
+  Result<std::size_t> set_failsafe(const std::vector<FailsafeEntry>& entries);
+  Result<std::size_t> set_local_addresses(const std::map<Address, std::uint32_t>& address_to_flags);
+  Result<std::size_t> set_interfaces(const std::map<std::uint32_t, nw_interface>& by_ifindex);
+  Result<std::map<std::uint32_t, nw_interface>> interfaces() const;
+  Result<std::vector<FailsafeEntry>> failsafe() const;
+  Status reserve_rule_counters(std::uint32_t slots);    // grows the map, keeps the counts
+
+  // Hooks. attach is idempotent: it verifies what is there by asking the kernel, and puts back what somebody took away.
+  Result<AttachedHook> attach(std::uint32_t ifindex, Hook hook);
+  Status detach(std::uint32_t ifindex, Hook hook);
+  Result<std::vector<AttachedHook>> attached() const;   // asked of the kernel, not remembered
+  Result<std::size_t> upgrade_programs();               // links whose program was replaced
+  [[nodiscard]] static bool driver_has_native_xdp(const std::string& interface);  // false for veth and whatever is not known
+
+  // What can be asked.
+  Result<std::vector<nw_count>> counters(std::uint32_t interface_counter) const;  // NW_DIRECTIONS * NW_REASON_SLOTS, CPUs summed
+  Status clear_counters(std::uint32_t interface_counter);
+  Result<std::vector<nw_count>> rule_counters() const;
+  Status clear_rule_counter(std::uint32_t slot);
+  Result<std::vector<std::uint64_t>> conntrack_counters() const;                  // NW_CT_COUNTS
+  Status for_each_conntrack(const std::function<void(const ConntrackRow&)>& row) const;
+  Status add_conntrack(const nw_ct_key& key, const nw_ct_entry& entry);            // adoption of open flows, into nw_ct
+  Status clear_conntrack();
+  Result<std::size_t> sweep_conntrack(std::uint64_t now_ns, const nw_settings& settings);  // expired entries removed
+
+  // A packet through the real program by BPF_PROG_TEST_RUN. `interface` stands in for the packet's interface: it is put at
+  // ifindex 1 for the run. Only for a Datapath with an empty pin_dir.
+  Result<TestRun> run(Hook hook, std::span<const std::uint8_t> frame, const nw_interface& interface, std::uint32_t repeat);
+
+ private:
+  struct State;
+  explicit Datapath(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Takes everything off that is pinned under pin_dir: links first, then maps. Works without open(), on any version's pins.
+Status remove_pinned(const std::string& pin_dir);
+
+// A usable bpffs: `wanted` if given, else /sys/fs/bpf, else PID 1's, mounting one there when there is none.
+Result<std::string> find_bpffs(const std::string& wanted);
+// "nodewall" in the initial network namespace, else "nodewall-ns<cookie>": names pins and run directory.
+Result<std::string> instance_name();
+
+}  // namespace nodewall::kernel
