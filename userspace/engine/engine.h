@@ -57,6 +57,15 @@ struct ApplyReport {
   std::uint64_t resolve_ns = 0, compile_ns = 0, write_ns = 0;
 };
 
+// What whoever embeds the engine wants to be read beside its status. Kept in the state file.
+struct HostNotes {
+  std::string datastore;                  // where the resources come from
+  std::string datastore_error;            // why they could not be read at last; empty: they were
+  std::vector<std::string> diagnostics;   // "file:line:column: message"
+  std::string program_version;
+  bool operator==(const HostNotes&) const = default;
+};
+
 struct Event {
   enum class Kind : std::uint8_t { attached, detached, reattached, policy_live, failed, disarmed, armed };
   Kind kind = Kind::policy_live;
@@ -72,6 +81,7 @@ class Engine {
   ~Engine();
 
   void on_event(std::function<void(const Event&)> handler);
+  void note(HostNotes notes);   // into the state file, when they changed
 
   // Makes the node be as the resources say. On failure what was enforced stays, and status().last_error says why.
   Result<ApplyReport> apply(const model::ResourceSet& resources, const resolve::NodeFacts& facts);
@@ -81,6 +91,7 @@ class Engine {
   Status tick();
 
   [[nodiscard]] EngineStatus status() const;
+  [[nodiscard]] const std::string& run_dir() const;
   Status disarm();
   Status arm();
 

@@ -1,10 +1,14 @@
-// The engine's state as JSON in <run_dir>/state.json (0600, written whole and renamed): the command line reads it beside the pinned
-// maps, and a restarted engine keeps its slots. Untrusted input on reading: shape and numbers are checked.
+// The engine's state as JSON, for the command line and for a restarted engine: <run_dir>/state.json (status, written whenever it
+// changes) and <run_dir>/policy.json (slots and the policy in words, written when the image changes). Both 0600, written whole and
+// renamed. Untrusted input on reading: shape and numbers are checked.
 #pragma once
 
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "base/fd.h"
 #include "base/result.h"
 #include "compile/table_image.h"
 #include "engine/engine.h"
@@ -12,24 +16,71 @@
 namespace nodewall::engine {
 
 struct SavedState {
-  compile::Slots slots;
   std::map<std::string, std::uint32_t> interface_counters;  // block of nw_counter by interface name
   EngineStatus status;
-  std::string datastore;        // filled by the daemon
-  std::string program_version;  // of the daemon that wrote it
-  std::int64_t pid = 0;
+  HostNotes notes;
+  std::int64_t pid = 0;         // of the engine's process
 };
 
+// One rule in words. Several resolved rules of one origin (split named ports) are one line.
+struct RuleSummary {
+  resolve::Origin origin;
+  std::string action;           // "Allow", "Deny", "Pass"
+  std::string match;            // "TCP from 10.0.0.0/8 to port 80"; empty: everything
+  bool operator==(const RuleSummary&) const = default;
+};
+
+struct TierSummary {
+  std::string name;
+  std::string end;              // "Deny", "Pass"
+  std::vector<RuleSummary> rules;
+  bool operator==(const TierSummary&) const = default;
+};
+
+struct DirectionSummary {
+  std::vector<TierSummary> tiers;
+  std::vector<RuleSummary> profile_rules;
+  bool operator==(const DirectionSummary&) const = default;
+};
+
+struct EndpointSummary {
+  std::string host_endpoint;
+  std::vector<std::string> policies;  // "tier/policy", in order
+  std::vector<std::string> profiles;
+  std::size_t ingress = 0;            // in SavedPolicy::directions
+  std::size_t egress = 0;
+  bool operator==(const EndpointSummary&) const = default;
+};
+
+struct SavedPolicy {
+  compile::Slots slots;
+  std::uint32_t generation = 0;
+  std::vector<EndpointSummary> endpoints;
+  std::vector<DirectionSummary> directions;  // endpoints with equal policy share them
+  compile::CostReport cost;
+};
+
+SavedPolicy summarize(const resolve::Resolved& resolved, const compile::Slots& slots);
+
 Result<SavedState> read_state(const std::string& run_dir);
-Status write_state(const std::string& run_dir, const SavedState& state);
+std::string state_text(const SavedState& state);
+Status write_state(const std::string& run_dir, std::string_view text);
+Result<SavedPolicy> read_policy(const std::string& run_dir);
+Status write_policy(const std::string& run_dir, const SavedPolicy& policy);
 
 // The disarm marker: present = the operator took enforcement off.
+inline constexpr std::string_view kDisarmMarker = "disarmed";
 bool is_disarmed(const std::string& run_dir);
 Status set_disarmed(const std::string& run_dir);
 Status clear_disarmed(const std::string& run_dir);
 
-// Run directory of this network namespace: /run/<kernel::instance_name()>. Created 0700 when `create`.
+// The engine's lock, held as long as the Fd lives: Errc::busy when another process has it.
+Result<Fd> take_lock(const std::string& run_dir);
+
+// Run directory of this network namespace: NODEWALL_RUN_DIR, else /run/<kernel::instance_name()>. Created 0700 when `create`.
 enum class CreateDir : std::uint8_t { no, yes };
 Result<std::string> default_run_dir(CreateDir create);
+// The same rules for a directory that was named: must be a directory of root or the caller that nobody else can write.
+Status check_run_dir(const std::string& run_dir, CreateDir create);
 
 }  // namespace nodewall::engine

@@ -1,0 +1,85 @@
+// Engine::State: what an engine remembers, and its steps. Included by engine.cc and program.cc only.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/fd.h"
+#include "engine/engine.h"
+#include "engine/placement.h"
+#include "engine/state_file.h"
+
+namespace nodewall::engine {
+
+// An interface that a host endpoint governs.
+struct Governed {
+  std::string name;
+  std::string host_endpoint;
+  nw_interface entry{};
+  model::IngressHook configured = model::IngressHook::Auto;
+  kernel::Hook ingress = kernel::Hook::tc_ingress;  // the one that was chosen
+  std::map<kernel::Hook, kernel::AttachedHook> hooks;
+  std::string problem;
+  std::set<std::string> reported;  // problems that were said already
+};
+
+struct Engine::State {
+  EngineOptions options;
+  std::string bpffs, run_dir, pin_dir;
+  Fd lock;
+  std::function<void(const Event&)> handler;
+
+  std::optional<kernel::Datapath> datapath;   // none while disarmed, or before the first apply on a fresh node
+  bool armed = true;
+  std::optional<resolve::Resolved> applied;   // what the kernel has
+  std::optional<resolve::Resolved> wanted;    // what it shall have; kept for arm()
+  resolve::NodeFacts facts;
+  compile::Slots slots;
+  std::uint32_t last_generation = 0;          // greatest ever used
+  std::map<std::string, std::uint32_t> interface_counters;
+  std::map<std::uint32_t, Governed> governed;  // by ifindex
+  EngineStatus status;
+  HostNotes notes;
+  std::string saved_text;                     // state.json as last written
+  std::chrono::steady_clock::time_point last_sweep{};
+  bool first_enforcement = false;             // nothing is enforced yet: what the host has open is adopted
+
+  void emit(Event::Kind kind, std::string interface, std::string message) const;
+  Status open_datapath(std::uint32_t conntrack_size);
+  void forget_datapath();
+
+  // program.cc: makes the kernel be as `next` says.
+  Result<ApplyReport> program(const resolve::Resolved& next);
+  struct Image;
+  Result<Image> build_image(const resolve::Resolved& next, const InterfaceEntries& live,
+                            ApplyReport& report);
+  std::map<std::uint32_t, Governed> plan(const resolve::Resolved& next,
+                                         const compile::Slots& next_slots);
+  void choose_ingress(Governed& interface, std::uint32_t ifindex,
+                      const resolve::Settings& settings) const;
+  std::optional<std::uint32_t> counter_for(const std::string& interface);
+  Status write_small_maps(const resolve::Resolved& next, ApplyReport& report);
+  Status prepare_rule_counters(const compile::Slots& next);
+  Status write_image(Image& image, ApplyReport& report);
+  std::size_t release(const std::map<std::uint32_t, Governed>& next);
+  void adopt_flows(const std::map<std::uint32_t, Governed>& next, const InterfaceEntries& live,
+                   const std::map<std::string, std::uint32_t>& known);
+  void attach_all(ApplyReport& report);
+  bool attach(std::uint32_t ifindex, Governed& interface, kernel::Hook hook, ApplyReport& report);
+
+  void verify_hooks();
+  void update_status();
+  void save();
+  Status take_off(Event::Kind kind, std::string message);
+  Result<ApplyReport> reprogram();
+};
+
+// Settings in the form of the programs.
+nw_settings to_kernel(const resolve::Settings& settings);
+std::vector<kernel::FailsafeEntry> failsafe_entries(const resolve::Settings& settings);
+std::uint64_t monotonic_ns();
+
+}  // namespace nodewall::engine

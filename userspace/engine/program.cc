@@ -1,0 +1,396 @@
+// Engine::State::program: from Resolved to the kernel. The order leaves no gap: a packet that both policies deny does not pass, and
+// one that both allow is not dropped, at any point in between.
+//
+//   coming:  settings, failsafe, local addresses, rule counters, image, entries, adopted flows, hooks
+//   going:   hooks, entries, image
+#include <algorithm>
+#include <set>
+
+#include "engine/adoption.h"
+#include "engine/engine_state.h"
+
+namespace nodewall::engine {
+namespace {
+
+// Blocks of counters of interfaces that went are kept for their return, up to this many.
+constexpr std::size_t kKeptCounters = 256;
+
+std::uint64_t ns(model::Duration duration) { return static_cast<std::uint64_t>(duration.count()); }
+
+// The same policy for the same slots: the generation in the header does not count.
+bool same_image(std::vector<nw_line> live, const std::vector<nw_line>& wanted) {
+  if (live.size() < wanted.size() || wanted.empty()) return false;
+  auto header = [](nw_line& line) { return reinterpret_cast<nw_image_header*>(&line); };
+  nw_line first = wanted.front();
+  header(live.front())->generation = header(first)->generation = 0;
+  const auto equal = [](const nw_line& a, const nw_line& b) {
+    return std::ranges::equal(a.words, b.words);
+  };
+  return equal(live.front(), first) &&
+         std::equal(wanted.begin() + 1, wanted.end(), live.begin() + 1, equal);
+}
+
+bool same_entries(const InterfaceEntries& a, const InterfaceEntries& b) {
+  return std::ranges::equal(a, b, [](const auto& x, const auto& y) {
+    return x.first == y.first && x.second.endpoint == y.second.endpoint &&
+           x.second.counter == y.second.counter && x.second.flags == y.second.flags;
+  });
+}
+
+}  // namespace
+
+struct Engine::State::Image {
+  bool changed = false;
+  compile::Slots slots;
+  compile::TableImage table;  // empty when nothing changed
+};
+
+std::uint64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000000000ULL +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+nw_settings to_kernel(const resolve::Settings& settings) {
+  nw_settings result{};
+  result.syn_sent_ns = ns(settings.syn_sent);
+  result.tcp_established_ns = ns(settings.tcp_established);
+  result.fins_seen_ns = ns(settings.fins_seen);
+  result.reset_seen_ns = ns(settings.reset_seen);
+  result.udp_ns = ns(settings.udp);
+  result.icmp_ns = ns(settings.icmp);
+  result.generic_ns = ns(settings.generic);
+  if (settings.established_flows == model::EstablishedFlows::Keep) {
+    result.flags |= NW_SETTING_KEEP_ESTABLISHED;
+  }
+  return result;
+}
+
+std::vector<kernel::FailsafeEntry> failsafe_entries(const resolve::Settings& settings) {
+  std::set<kernel::FailsafeEntry> entries;
+  const auto add = [&](const std::vector<model::FailsafePort>& ports, std::uint32_t direction) {
+    for (const auto& port : ports) {
+      entries.insert({.direction = direction,
+                      .is_udp = port.protocol.number == 17,
+                      .port = port.port,
+                      .net = port.net});
+    }
+  };
+  add(settings.failsafe_inbound, NW_INGRESS);
+  add(settings.failsafe_outbound, NW_EGRESS);
+  return {entries.begin(), entries.end()};
+}
+
+Result<Engine::State::Image> Engine::State::build_image(const resolve::Resolved& next,
+                                                        const InterfaceEntries& live,
+                                                        ApplyReport& report) {
+  Image image;
+  image.slots = slots;
+  const bool same = applied && applied->endpoints == next.endpoints && applied->sets == next.sets;
+  if (same && datapath->generation() != 0) return image;
+  const auto begin = monotonic_ns();
+  image.slots = place_endpoints(slots, next, live);
+  auto table = compile::compile(next, image.slots);
+  if (!table) return fail(table.error());
+  image.table = std::move(*table);
+  image.changed = true;
+  report.compile_ns = monotonic_ns() - begin;
+  if (applied || datapath->generation() == 0) return image;
+  // A restart: what is enforced already is not written again.
+  auto current = datapath->read_policy();
+  if (current && same_image(std::move(*current), image.table.lines)) image.changed = false;
+  return image;
+}
+
+std::optional<std::uint32_t> Engine::State::counter_for(const std::string& interface) {
+  const auto found = interface_counters.find(interface);
+  if (found != interface_counters.end()) return found->second;
+  std::set<std::string> present;
+  for (const auto& known : facts.interfaces) present.insert(known.name);
+  if (interface_counters.size() > present.size() + kKeptCounters) {
+    std::erase_if(interface_counters, [&](const auto& it) { return !present.contains(it.first); });
+  }
+  std::set<std::uint32_t> used;
+  for (const auto& [name, block] : interface_counters) used.insert(block);
+  std::uint32_t block = 0;
+  while (used.contains(block)) ++block;
+  if (block >= NW_MAX_INTERFACES) return std::nullopt;
+  interface_counters.emplace(interface, block);
+  (void)datapath->clear_counters(block);  // counts of an earlier owner: not worth failing for
+  return block;
+}
+
+void Engine::State::choose_ingress(Governed& interface, std::uint32_t ifindex,
+                                   const resolve::Settings& settings) const {
+  interface.configured = ingress_hook(settings, interface.name);
+  const auto old = governed.find(ifindex);
+  if (old != governed.end() && old->second.name == interface.name &&
+      old->second.configured == interface.configured) {
+    interface.ingress = old->second.ingress;
+    return;
+  }
+  const bool native = interface.configured == model::IngressHook::Auto &&
+                      (interface.entry.flags & NW_INTERFACE_L3) == 0 &&
+                      kernel::Datapath::driver_has_native_xdp(interface.name);
+  const bool xdp = interface.configured == model::IngressHook::Xdp || native;
+  interface.ingress = xdp ? kernel::Hook::xdp : kernel::Hook::tc_ingress;
+}
+
+std::map<std::uint32_t, Governed> Engine::State::plan(const resolve::Resolved& next,
+                                                      const compile::Slots& next_slots) {
+  std::map<std::uint32_t, const resolve::InterfaceFacts*> by_index;
+  for (const auto& known : facts.interfaces) by_index.emplace(known.ifindex, &known);
+  std::map<std::uint32_t, Governed> result;
+  for (const auto& assignment : next.assignments) {
+    const auto known = by_index.find(assignment.ifindex);
+    if (assignment.ifindex == 0 || known == by_index.end()) continue;
+    Governed interface;
+    interface.name = assignment.interface;
+    interface.host_endpoint = next.endpoints[assignment.endpoint].host_endpoint;
+    const auto slot = next_slots.endpoints.find(interface.host_endpoint);
+    if (slot == next_slots.endpoints.end()) continue;
+    interface.entry.endpoint = slot->second;
+    interface.entry.flags = known->second->has_ethernet_header ? 0 : NW_INTERFACE_L3;
+    const auto counter = counter_for(interface.name);
+    // Closed all the same: its packets are counted with block 0's.
+    if (!counter) interface.problem = "no room for counters: more than 4096 interfaces";
+    interface.entry.counter = counter.value_or(0);
+    choose_ingress(interface, assignment.ifindex, next.settings);
+    const auto old = governed.find(assignment.ifindex);
+    if (old != governed.end()) {
+      interface.hooks = old->second.hooks;
+      interface.reported = old->second.reported;
+    }
+    result.emplace(assignment.ifindex, std::move(interface));
+  }
+  return result;
+}
+
+Status Engine::State::write_small_maps(const resolve::Resolved& next, ApplyReport& report) {
+  const auto count = [&](Result<std::size_t> writes, std::string_view what) -> Status {
+    if (!writes) return fail(std::move(writes.error()).in(what));
+    report.writes += *writes;
+    return {};
+  };
+  if (applied && applied->settings == next.settings &&
+      applied->local_addresses == next.local_addresses &&
+      applied->broadcast_addresses == next.broadcast_addresses) {
+    return {};
+  }
+  if (auto done = count(datapath->set_settings(to_kernel(next.settings)), "settings"); !done) {
+    return done;
+  }
+  if (auto done = count(datapath->set_failsafe(failsafe_entries(next.settings)), "failsafe ports");
+      !done) {
+    return done;
+  }
+  std::map<Address, std::uint32_t> addresses;
+  for (const auto& address : next.local_addresses) addresses[address] |= NW_LOCAL_ADDRESS;
+  for (const auto& address : next.broadcast_addresses) addresses[address] |= NW_LOCAL_BROADCAST;
+  return count(datapath->set_local_addresses(addresses), "local addresses");
+}
+
+// The slots of new owners are cleared before anything counts there.
+Status Engine::State::prepare_rule_counters(const compile::Slots& next) {
+  std::uint32_t most = 0;
+  std::vector<std::uint32_t> fresh;
+  for (const auto& [key, slot] : next.rules) {
+    most = std::max(most, slot + 1);
+    const auto old = slots.rules.find(key);
+    if (old == slots.rules.end() || old->second != slot) fresh.push_back(slot);
+  }
+  if (fresh.empty()) return {};
+  const auto before = datapath->rule_counters();
+  if (auto done = datapath->reserve_rule_counters(most); !done) return done;
+  for (const auto slot : fresh) {
+    if (!before || slot >= before->size() || (*before)[slot].packets == 0) continue;
+    if (auto done = datapath->clear_rule_counter(slot); !done) return done;
+  }
+  return {};
+}
+
+Status Engine::State::write_image(Image& image, ApplyReport& report) {
+  if (!image.changed) {
+    slots = std::move(image.slots);
+    report.generation = datapath->generation();
+    return {};
+  }
+  if (auto done = prepare_rule_counters(image.slots); !done) {
+    return fail(std::move(done.error()).in("rule counters"));
+  }
+  const auto generation = std::max(last_generation, datapath->generation()) + 1;
+  if (auto done = datapath->set_policy(image.table.lines, generation); !done) {
+    return fail(std::move(done.error()).in("policy image"));
+  }
+  last_generation = generation;
+  slots = image.slots;
+  report.writes += 1;
+  report.new_image = true;
+  report.generation = generation;
+  return {};
+}
+
+// Takes the hooks off interfaces that nobody governs any more. A hook that cannot be taken off keeps judging nothing: its entry goes.
+std::size_t Engine::State::release(const std::map<std::uint32_t, Governed>& next) {
+  std::set<std::pair<std::uint32_t, kernel::Hook>> there;
+  for (const auto& [ifindex, interface] : governed) {
+    for (const auto& [hook, attached] : interface.hooks) there.emplace(ifindex, hook);
+  }
+  if (!applied) {
+    if (const auto attached = datapath->attached()) {
+      for (const auto& hook : *attached) there.emplace(hook.ifindex, hook.hook);
+    }
+  }
+  std::size_t writes = 0;
+  for (const auto& [ifindex, hook] : there) {
+    if (next.contains(ifindex)) continue;
+    const auto known = governed.find(ifindex);
+    const auto name = known == governed.end() ? std::to_string(ifindex) : known->second.name;
+    ++writes;
+    const auto done = datapath->detach(ifindex, hook);
+    if (done) emit(Event::Kind::detached, name, std::string(kernel::name(hook)) + " detached");
+    else emit(Event::Kind::failed, name, "detach: " + done.error().message());
+  }
+  return writes;
+}
+
+// T-C7: flows of interfaces that are governed for the first time. An interface that comes back is not adopted again: that would give
+// a flow back that policy has cut.
+void Engine::State::adopt_flows(const std::map<std::uint32_t, Governed>& next,
+                                const InterfaceEntries& live,
+                                const std::map<std::string, std::uint32_t>& known) {
+  std::map<Address, std::uint32_t> begins;
+  for (const auto& interface : facts.interfaces) {
+    if (!next.contains(interface.ifindex) || live.contains(interface.ifindex)) continue;
+    if (!first_enforcement && known.contains(interface.name)) continue;
+    for (const auto& cidr : interface.addresses) begins.emplace(cidr.address, interface.ifindex);
+  }
+  if (begins.empty() && !(first_enforcement && !next.empty())) return;
+  const auto flows = open_flows();
+  if (!flows) {
+    emit(Event::Kind::failed, "", "adopt open flows: " + flows.error().message());
+    return;
+  }
+  const auto now = monotonic_ns();
+  for (const auto& flow : *flows) {
+    const auto found = begins.find(flow.local);
+    // At first enforcement an address may be on an interface that the flow does not use.
+    if (found == begins.end() && !first_enforcement) continue;
+    const auto ifindex = found == begins.end() ? 0 : found->second;
+    const auto seed = conntrack_seed(flow, now, datapath->generation(), ifindex);
+    if (auto done = datapath->add_conntrack(seed.key, seed.entry); !done) {
+      emit(Event::Kind::failed, "", "adopt open flows: " + done.error().message());
+      return;
+    }
+  }
+  if (!next.empty()) first_enforcement = false;
+}
+
+bool Engine::State::attach(std::uint32_t ifindex, Governed& interface, kernel::Hook hook,
+                           ApplyReport& report) {
+  auto attached = datapath->attach(ifindex, hook);
+  if (attached) {
+    if (!interface.hooks.contains(hook)) ++report.writes;
+    interface.hooks[hook] = *attached;
+    return true;
+  }
+  const auto text = std::string(kernel::name(hook)) + ": " + attached.error().message();
+  if (!interface.problem.empty()) interface.problem += "; ";
+  interface.problem += text;
+  // A problem that stays is said once, however often it is tried again.
+  if (interface.reported.insert(text).second) emit(Event::Kind::failed, interface.name, text);
+  return false;
+}
+
+// Egress first: an answer to what the host sends while ingress is being closed finds its flow. A failing interface does not stop
+// the others.
+void Engine::State::attach_all(ApplyReport& report) {
+  for (auto& [ifindex, interface] : governed) {
+    const bool had_problem = !interface.problem.empty();
+    const bool fresh = interface.hooks.empty();
+    const auto want = [&](kernel::Hook hook) {
+      return interface.hooks.contains(hook) || attach(ifindex, interface, hook, report);
+    };
+    bool whole = want(kernel::Hook::tc_egress);
+    auto ingress = interface.ingress;
+    bool has_ingress = want(ingress);
+    if (!has_ingress && ingress == kernel::Hook::xdp) {
+      ingress = kernel::Hook::tc_ingress;  // never open because XDP cannot be had
+      has_ingress = want(ingress);
+    }
+    whole = whole && has_ingress;
+    if (whole && interface.problem.empty()) interface.reported.clear();
+    const auto other =
+        ingress == kernel::Hook::xdp ? kernel::Hook::tc_ingress : kernel::Hook::xdp;
+    if (has_ingress && interface.hooks.contains(other)) {
+      ++report.writes;
+      if (auto done = datapath->detach(ifindex, other)) interface.hooks.erase(other);
+      else interface.problem = "detach: " + done.error().message();
+    }
+    if (whole && fresh && !had_problem) {
+      emit(Event::Kind::attached, interface.name, "governed by " + interface.host_endpoint);
+    }
+  }
+}
+
+Result<ApplyReport> Engine::State::program(const resolve::Resolved& next) {
+  ApplyReport report;
+  if (!datapath) {
+    if (auto done = open_datapath(next.settings.conntrack_size); !done) return fail(done.error());
+  }
+  const auto live = datapath->interfaces();
+  if (!live) return fail(std::move(live.error()).in("interfaces"));
+  const auto known_counters = interface_counters;
+  auto image = build_image(next, *live, report);
+  if (!image) return fail(image.error());
+  const auto begin = monotonic_ns();
+  auto planned = plan(next, image->slots);
+  if (!applied) {
+    // What an earlier engine attached is taken over, not attached again.
+    if (const auto attached = datapath->attached()) {
+      for (const auto& hook : *attached) {
+        const auto found = planned.find(hook.ifindex);
+        if (found != planned.end()) found->second.hooks[hook.hook] = hook;
+      }
+    }
+  }
+  if (auto done = write_small_maps(next, report); !done) return fail(done.error());
+
+  report.writes += release(planned);
+  InterfaceEntries entries;
+  for (const auto& [ifindex, interface] : planned) entries.emplace(ifindex, interface.entry);
+  const auto put_entries = [&](const InterfaceEntries& wanted_entries) -> Status {
+    auto writes = datapath->set_interfaces(wanted_entries);
+    if (!writes) return fail(std::move(writes.error()).in("interfaces"));
+    report.writes += *writes;
+    return {};
+  };
+  const auto before = entries_before_flip(*live, entries, slots, image->slots);
+  if (!same_entries(before, *live)) {
+    if (auto done = put_entries(before); !done) return fail(done.error());
+  }
+  if (auto done = write_image(*image, report); !done) return fail(done.error());
+  if (next.endpoints.empty()) first_enforcement = true;
+  adopt_flows(planned, *live, known_counters);
+  if (!same_entries(before, entries)) {
+    if (auto done = put_entries(entries); !done) return fail(done.error());
+  }
+  governed = std::move(planned);
+  attach_all(report);
+  report.write_ns = monotonic_ns() - begin;
+  applied = next;
+  status.generation = report.generation;
+  if (report.new_image) {
+    auto saved = summarize(next, slots);
+    saved.generation = report.generation;
+    saved.cost = image->table.cost;
+    if (auto done = write_policy(run_dir, saved); !done) {
+      emit(Event::Kind::failed, "", "policy file: " + done.error().message());
+    }
+    emit(Event::Kind::policy_live, "", "generation " + std::to_string(report.generation));
+  }
+  return report;
+}
+
+}  // namespace nodewall::engine
