@@ -51,7 +51,11 @@ void Engine::State::forget_datapath() {
 void Engine::State::update_status() {
   status.armed = armed;
   status.node = facts.node;
-  if (wanted) status.conditions = wanted->conditions;
+  if (wanted) {
+    status.conditions = wanted->conditions;
+    status.conditions.insert(status.conditions.end(), notes.conditions.begin(),
+                             notes.conditions.end());
+  }
   if (datapath) status.generation = datapath->generation();
   // Before the first apply after a restart the interfaces of the state file are as good as it gets.
   if (!wanted) return;

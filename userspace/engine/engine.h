@@ -62,6 +62,7 @@ struct HostNotes {
   std::string datastore;                  // where the resources come from
   std::string datastore_error;            // why they could not be read at last; empty: they were
   std::vector<std::string> diagnostics;   // "file:line:column: message"
+  std::vector<resolve::Condition> conditions;  // beside those of resolving
   std::string program_version;
   bool operator==(const HostNotes&) const = default;
 };

@@ -19,6 +19,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kStateVersion = 1;
+constexpr int kLockAttempts = 5;
+constexpr useconds_t kLockPauseUs = 10000;
 
 constexpr std::string_view kSeverities[] = {"info", "warning", "error"};
 constexpr std::string_view kHooks[] = {"xdp", "tc-ingress", "tc-egress"};
@@ -170,9 +172,18 @@ Result<Fd> take_lock(const std::string& run_dir) {
   const auto path = path_of(run_dir, "lock");
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd.valid()) return fail(errno_error("open " + path, errno));
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-  if (errno != EWOULDBLOCK) return fail(errno_error("lock " + path, errno));
+  // lock_is_held() of another process holds it for a moment.
+  for (int attempt = 0; attempt < kLockAttempts; ++attempt) {
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+    if (errno != EWOULDBLOCK) return fail(errno_error("lock " + path, errno));
+    ::usleep(kLockPauseUs);
+  }
   return fail(Errc::busy, "another engine is at work in this network namespace (" + path + ")");
+}
+
+bool lock_is_held(const std::string& run_dir) {
+  const Fd fd(::open(path_of(run_dir, "lock").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  return fd.valid() && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 Status check_run_dir(const std::string& run_dir, CreateDir create) {

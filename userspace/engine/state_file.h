@@ -76,6 +76,7 @@ Status clear_disarmed(const std::string& run_dir);
 
 // The engine's lock, held as long as the Fd lives: Errc::busy when another process has it.
 Result<Fd> take_lock(const std::string& run_dir);
+bool lock_is_held(const std::string& run_dir);  // an engine is alive
 
 // Run directory of this network namespace: NODEWALL_RUN_DIR, else /run/<kernel::instance_name()>. Created 0700 when `create`.
 enum class CreateDir : std::uint8_t { no, yes };

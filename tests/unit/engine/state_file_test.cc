@@ -1,0 +1,170 @@
+#include "engine/state_file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <fstream>
+
+using namespace nodewall;
+using engine::SavedState;
+
+namespace {
+
+struct RunDir {
+  std::string path;
+  RunDir() {
+    char name[] = "/tmp/nw-state-XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~RunDir() { std::filesystem::remove_all(path); }
+  void put(const std::string& file, const std::string& text) const {
+    std::ofstream(path + "/" + file) << text;
+  }
+};
+
+SavedState example() {
+  SavedState state;
+  state.interface_counters = {{"eth0", 0}, {"eth1", 3}};
+  state.pid = 77;
+  state.notes = {"/etc/nodewall", "", {"a.yaml:1:2: wrong"}, {}, "0.1.0"};
+  state.status.node = "node-1";
+  state.status.armed = false;
+  state.status.generation = 9;
+  state.status.last_error = "none";
+  engine::InterfaceStatus interface;
+  interface.name = "eth0";
+  interface.ifindex = 2;
+  interface.host_endpoint = "node-1-eth0";
+  interface.hooks = {{2, kernel::Hook::tc_egress, "tcx", 41}};
+  interface.problem = "xdp: no";
+  state.status.interfaces = {interface};
+  state.status.conditions = {{resolve::Condition::Severity::error,
+                              {model::Kind::GlobalNetworkPolicy, "deny-all"},
+                              "NotEnforced",
+                              "why"}};
+  return state;
+}
+
+}  // namespace
+
+TEST_CASE("a state file says what was written to it") {
+  const RunDir dir;
+  REQUIRE(engine::write_state(dir.path, engine::state_text(example())));
+  const auto read = engine::read_state(dir.path);
+  REQUIRE(read);
+  CHECK(engine::state_text(*read) == engine::state_text(example()));
+  CHECK(read->interface_counters.at("eth1") == 3);
+  CHECK(read->status.interfaces.at(0).hooks.at(0).hook == kernel::Hook::tc_egress);
+  struct stat info {};
+  REQUIRE(::stat((dir.path + "/state.json").c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0600);
+}
+
+TEST_CASE("a state file that others could have written is not read") {
+  const RunDir dir;
+  REQUIRE(engine::write_state(dir.path, engine::state_text(example())));
+  ::chmod((dir.path + "/state.json").c_str(), 0666);
+  const auto read = engine::read_state(dir.path);
+  REQUIRE_FALSE(read);
+  CHECK(read.error().code == Errc::permission);
+}
+
+TEST_CASE("a damaged state file is refused and harms nothing") {
+  const RunDir dir;
+  const auto whole = engine::state_text(example());
+  for (std::size_t cut = 0; cut + 2 < whole.size(); cut += 7) {
+    dir.put("state.json", whole.substr(0, cut));
+    CHECK_FALSE(engine::read_state(dir.path));
+  }
+  for (const auto* text : {"[]", "null", "{}", R"({"version":1})", R"({"version":"1"})"}) {
+    dir.put("state.json", text);
+    CHECK_FALSE(engine::read_state(dir.path));
+  }
+}
+
+TEST_CASE("two interfaces with one counter block are refused") {
+  const RunDir dir;
+  auto state = example();
+  state.interface_counters["eth2"] = 3;
+  REQUIRE(engine::write_state(dir.path, engine::state_text(state)));
+  CHECK_FALSE(engine::read_state(dir.path));
+}
+
+TEST_CASE("a policy file keeps the slots and the policy in words") {
+  const RunDir dir;
+  resolve::Resolved resolved;
+  resolved.sets = {{{*parse_cidr("10.0.0.0/8", BareAddress::refuse)}}};
+  resolve::ResolvedRule rule;
+  rule.action = model::Action::Allow;
+  rule.protocols.set(6);
+  rule.source.in = {0};
+  rule.destination.ports = std::vector<model::PortRange>{{80, 80}, {8000, 8080}};
+  rule.origin = {"default", "allow-web", 0};
+  resolve::EndpointPolicy endpoint;
+  endpoint.host_endpoint = "eth0";
+  endpoint.policies = {"default/allow-web"};
+  endpoint.ingress.tiers = {{"default", {rule}, model::TierAction::Deny}};
+  resolved.endpoints = {endpoint};
+  compile::Slots slots;
+  slots.endpoints = {{"eth0", 4}};
+  slots.rules = {{{NW_INGRESS, {"default", "allow-web", 0}}, 6}};
+
+  auto saved = engine::summarize(resolved, slots);
+  saved.generation = 12;
+  REQUIRE(engine::write_policy(dir.path, saved));
+  const auto read = engine::read_policy(dir.path);
+  REQUIRE(read);
+  CHECK(read->slots == slots);
+  CHECK(read->generation == 12);
+  CHECK(read->endpoints == saved.endpoints);
+  CHECK(read->directions == saved.directions);
+  const auto& tier = read->directions.at(read->endpoints.at(0).ingress).tiers.at(0);
+  CHECK(tier.rules.at(0).match == "TCP from 10.0.0.0/8 to port 80,8000-8080");
+  CHECK(tier.end == "Deny");
+}
+
+TEST_CASE("a policy file with an endpoint of no rules or a slot twice is refused") {
+  const RunDir dir;
+  engine::SavedPolicy policy;
+  policy.endpoints = {{"eth0", {}, {}, 5, 0}};
+  policy.directions.resize(1);
+  REQUIRE(engine::write_policy(dir.path, policy));
+  CHECK_FALSE(engine::read_policy(dir.path));
+  policy.endpoints.clear();
+  policy.slots.endpoints = {{"a", 1}, {"b", 1}};
+  REQUIRE(engine::write_policy(dir.path, policy));
+  CHECK_FALSE(engine::read_policy(dir.path));
+}
+
+TEST_CASE("the disarm marker is there from set to clear") {
+  const RunDir dir;
+  CHECK_FALSE(engine::is_disarmed(dir.path));
+  REQUIRE(engine::set_disarmed(dir.path));
+  CHECK(engine::is_disarmed(dir.path));
+  REQUIRE(engine::clear_disarmed(dir.path));
+  CHECK_FALSE(engine::is_disarmed(dir.path));
+  CHECK(engine::clear_disarmed(dir.path));
+}
+
+TEST_CASE("the lock is held once") {
+  const RunDir dir;
+  auto first = engine::take_lock(dir.path);
+  REQUIRE(first);
+  const auto second = engine::take_lock(dir.path);
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == Errc::busy);
+  first->reset();
+  CHECK(engine::take_lock(dir.path));
+}
+
+TEST_CASE("a run directory that others can write is refused") {
+  const RunDir dir;
+  CHECK(engine::check_run_dir(dir.path, engine::CreateDir::no));
+  ::chmod(dir.path.c_str(), 0777);
+  CHECK_FALSE(engine::check_run_dir(dir.path, engine::CreateDir::yes));
+  const auto missing = engine::check_run_dir(dir.path + "/none", engine::CreateDir::no);
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().code == Errc::not_found);
+}

@@ -1,0 +1,307 @@
+#include "daemon.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+#include "base/printable.h"
+#include "controller/auto_host_endpoints.h"
+#include "controller/node_object.h"
+#include "engine/state_file.h"
+#include "host.h"
+
+namespace nodewall::daemon {
+namespace {
+
+constexpr long kCollectMs = 4;      // changes of the datastore that come together are applied together
+constexpr long kSettleMs = 50;      // the Node object follows a change of interfaces
+constexpr long kTickMs = 2000;
+constexpr int kReconcileRounds = 5;  // a controller that does not come to rest must not spin
+
+// What automatic host endpoints can be told by the environment (docs/semantics.md "KubeControllersConfiguration").
+constexpr const char* kControllerVariables[] = {
+    "LOG_LEVEL",      "RECONCILER_PERIOD", "ENABLED_CONTROLLERS", "COMPACTION_PERIOD",
+    "HEALTH_ENABLED", "SYNC_NODE_LABELS",  "AUTO_HOST_ENDPOINTS"};
+
+std::map<std::string, std::string> controller_environment() {
+  std::map<std::string, std::string> environment;
+  for (const char* name : kControllerVariables) {
+    if (const char* value = std::getenv(name)) environment.emplace(name, value);
+  }
+  return environment;
+}
+
+void log_event(const engine::Event& event) {
+  const auto where = event.interface.empty() ? "" : printable(event.interface) + ": ";
+  const auto level = event.kind == engine::Event::Kind::failed ? spdlog::level::err
+                     : event.kind == engine::Event::Kind::reattached ||
+                             event.kind == engine::Event::Kind::disarmed
+                         ? spdlog::level::warn
+                         : spdlog::level::info;
+  spdlog::log(level, "{}{}", where, printable(event.message));
+}
+
+void drain(int fd) {
+  std::array<char, 4096> buffer{};
+  while (::read(fd, buffer.data(), buffer.size()) > 0) {
+  }
+}
+
+}  // namespace
+
+Daemon::Daemon(Options options, engine::Engine engine, engine::InterfaceMonitor monitor)
+    : options_(std::move(options)), engine_(std::move(engine)), monitor_(std::move(monitor)) {}
+
+Result<Daemon> Daemon::open(Options options) {
+  if (options.node.empty()) return fail(Errc::config, "this node has no name: use --node");
+  auto signals = open_signals();
+  if (!signals) return fail(signals.error());
+  // Before anything is read: what is pinned is taken over, and the lock keeps a second daemon out.
+  auto engine = engine::Engine::start(options.engine);
+  if (!engine) return fail(engine.error());
+  auto monitor = engine::InterfaceMonitor::open();
+  if (!monitor) return fail(monitor.error());
+  if (auto dropped = drop_privileges(); !dropped) return fail(dropped.error());
+
+  Daemon daemon(std::move(options), std::move(*engine), std::move(*monitor));
+  daemon.signals_ = std::move(*signals);
+  daemon.engine_.on_event(log_event);
+  if (!daemon.options_.labels_file.empty()) {
+    auto labels = read_labels(daemon.options_.labels_file);
+    if (!labels) return fail(labels.error());
+    daemon.labels_ = std::move(*labels);
+  }
+  daemon.last_rescan_ = std::chrono::steady_clock::now();
+  return daemon;
+}
+
+resolve::NodeFacts Daemon::facts() const { return {options_.node, monitor_.interfaces()}; }
+
+void Daemon::note(const std::string& datastore_error) {
+  if (datastore_error != said_error_) {
+    if (!datastore_error.empty()) spdlog::error("datastore: {}", printable(datastore_error));
+    else spdlog::info("datastore: readable again");
+    said_error_ = datastore_error;
+  }
+  engine_.note({.datastore = options_.datastore,
+                .datastore_error = datastore_error,
+                .diagnostics = diagnostics_,
+                .conditions = conditions_,
+                .program_version = NODEWALL_VERSION});
+}
+
+bool Daemon::open_store() {
+  if (store_) return true;
+  auto opened = store::DirectoryStore::open(options_.datastore,
+                                            store::generated_path(options_.datastore));
+  if (!opened) {
+    note(opened.error().message());
+    return false;
+  }
+  store_.emplace(std::move(*opened));
+  store_fd_ = store_->watch_fd();
+  if (epoll_.valid() && store_fd_ >= 0) {
+    epoll_event event{.events = EPOLLIN, .data = {.fd = store_fd_}};
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, store_fd_, &event) != 0) store_fd_ = -1;
+  }
+  return true;
+}
+
+// Brings the generated objects up to date; true when something was written.
+Result<bool> Daemon::write_generated(const model::ResourceSet& resources) {
+  std::vector<model::Resource> writes;
+  std::vector<model::ResourceId> removals;
+  if (auto node = controller::node_object(resources, facts(), labels_)) {
+    writes.push_back(std::move(*node));
+  }
+  auto changes = controller::reconcile(resources, controller_environment());
+  conditions_ = changes.conditions;
+  std::ranges::move(changes.write, std::back_inserter(writes));
+  for (const auto& resource : writes) {
+    auto done = store_->write(resource, store::WriteMode::apply, store::Origin::generated);
+    if (!done) return fail(std::move(done.error()).in(to_string(resource.id())));
+  }
+  for (const auto& id : changes.remove) {
+    const auto done = store_->remove(id, store::Origin::generated);
+    if (!done && done.error().code != Errc::not_found) return fail(done.error().in(to_string(id)));
+  }
+  return !writes.empty() || !changes.remove.empty();
+}
+
+Result<store::Snapshot> Daemon::read_and_reconcile() {
+  auto snapshot = store_->read();
+  for (int round = 0; snapshot && round < kReconcileRounds; ++round) {
+    const auto changed = write_generated(snapshot->resources);
+    if (!changed) {
+      // What people wrote is enforced although nothing can be generated.
+      spdlog::error("generated objects: {}", printable(changed.error().message()));
+      break;
+    }
+    if (!*changed) break;
+    snapshot = store_->read();
+  }
+  return snapshot;
+}
+
+void Daemon::reload() {
+  if (!open_store()) return;
+  auto snapshot = read_and_reconcile();
+  if (!snapshot) {
+    note(snapshot.error().message());
+    return;
+  }
+  std::vector<std::string> diagnostics;
+  for (const auto& diagnostic : snapshot->diagnostics) {
+    diagnostics.push_back(config::to_string(diagnostic));
+  }
+  if (diagnostics != diagnostics_) {
+    for (const auto& text : diagnostics) spdlog::warn("{}", printable(text));
+  }
+  diagnostics_ = std::move(diagnostics);
+  resources_ = std::move(snapshot->resources);
+  apply();
+  note("");
+}
+
+bool Daemon::apply() {
+  if (!resources_) return false;
+  const auto report = engine_.apply(*resources_, facts());
+  // A failure is an event of the engine already.
+  if (!report) return false;
+  if (report->writes > 0) {
+    spdlog::info("applied: {} writes, generation {} (resolve {} us, compile {} us, write {} us)",
+                 report->writes, report->generation, report->resolve_ns / 1000,
+                 report->compile_ns / 1000, report->write_ns / 1000);
+  }
+  return true;
+}
+
+bool Daemon::apply_once() {
+  reload();
+  const auto status = engine_.status();
+  bool well = resources_.has_value() && status.last_error.empty() && said_error_.empty() &&
+              diagnostics_.empty();
+  for (const auto& interface : status.interfaces) well = well && interface.problem.empty();
+  return well;
+}
+
+Status Daemon::watch() {
+  epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.valid()) return fail(errno_error("epoll", errno));
+  auto tick = open_timer();
+  if (!tick) return fail(tick.error());
+  tick_ = std::move(*tick);
+  auto debounce = open_timer();
+  if (!debounce) return fail(debounce.error());
+  debounce_ = std::move(*debounce);
+  marker_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (marker_.valid()) {
+    ::inotify_add_watch(marker_.get(), engine_.run_dir().c_str(), IN_CREATE | IN_DELETE | IN_MOVED_TO);
+  }
+  for (const int fd : {monitor_.fd(), signals_.get(), tick_.get(), debounce_.get(), marker_.get()}) {
+    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+    if (fd >= 0 && ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      return fail(errno_error("epoll", errno));
+    }
+  }
+  set_timer(tick_, kTickMs, kTickMs);
+  return {};
+}
+
+Status Daemon::run() {
+  if (options_.once) {
+    if (apply_once()) return {};
+    return fail(Errc::config, "not everything could be applied: see nodewall status");
+  }
+  if (auto done = watch(); !done) return done;
+  reload();
+  notify_service_manager("READY=1");
+  std::array<epoll_event, 8> events{};
+  while (!stop_) {
+    const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), -1);
+    if (count < 0 && errno != EINTR) return fail(errno_error("epoll", errno));
+    // Interfaces first: a new one is open until it is handled.
+    for (int i = 0; i < count; ++i) {
+      if (events[i].data.fd == monitor_.fd()) on_interfaces();
+    }
+    for (int i = 0; i < count && !stop_; ++i) handle(events[i].data.fd);
+  }
+  notify_service_manager("STOPPING=1");
+  spdlog::info("stopped; what is enforced stays enforced");
+  return {};
+}
+
+void Daemon::handle(int fd) {
+  if (fd == signals_.get()) return on_signal();
+  if (fd == tick_.get()) {
+    drain(fd);
+    return on_tick();
+  }
+  if (fd == debounce_.get()) {
+    drain(fd);
+    return reload();
+  }
+  if (fd == marker_.get()) {
+    drain(fd);
+    // The state file's own renames wake it too: only a change of the marker counts.
+    if (engine::is_disarmed(engine_.run_dir()) == engine_.status().armed) (void)engine_.tick();
+    return;
+  }
+  if (fd == store_fd_ && store_) {
+    store_->drain_watch();
+    set_timer(debounce_, kCollectMs, 0);
+  }
+}
+
+void Daemon::on_interfaces() {
+  const auto changed = monitor_.read_events();
+  if (!changed) {
+    spdlog::error("interfaces: {}", printable(changed.error().message()));
+    return;
+  }
+  if (!*changed) return;
+  apply();
+  set_timer(debounce_, kSettleMs, 0);
+}
+
+void Daemon::on_signal() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo != SIGHUP) stop_ = true;
+    else rescan();
+  }
+}
+
+void Daemon::rescan() {
+  last_rescan_ = std::chrono::steady_clock::now();
+  if (auto done = monitor_.refresh(); !done) {
+    spdlog::error("interfaces: {}", printable(done.error().message()));
+  }
+  if (!options_.labels_file.empty()) {
+    if (auto labels = read_labels(options_.labels_file)) labels_ = std::move(*labels);
+    else spdlog::error("{}", printable(labels.error().message()));
+  }
+  reload();
+}
+
+void Daemon::on_tick() {
+  if (auto done = engine_.tick(); !done) spdlog::debug("{}", printable(done.error().message()));
+  std::vector<resolve::Condition> ignored;
+  const auto refresh =
+      resources_ ? resolve::resolve_settings(*resources_, options_.node, ignored).interface_refresh
+                 : model::Duration::zero();
+  const auto since = std::chrono::steady_clock::now() - last_rescan_;
+  if (refresh.count() > 0 && since >= refresh) return rescan();
+  // Without a watch, or after a failure, the datastore is asked again.
+  if (!store_ || store_fd_ < 0 || !said_error_.empty()) reload();
+}
+
+}  // namespace nodewall::daemon
