@@ -8,6 +8,7 @@
 #include "types.h"
 
 #define NW_INTERFACE_L3 1U /* frames have no Ethernet header (tun, wireguard) */
+#define NW_INTERFACE_LOOPBACK 2U /* addresses of the host itself are no martians here */
 
 struct nw_interface {
   __u32 endpoint; /* slot in the image's endpoint directory */

@@ -15,6 +15,22 @@
 #define NW_INLINE static inline __attribute__((always_inline))
 #endif
 
+/* verifier: keeps the compiler from using what it knows of a variable (it would drop a check of an index that the verifier wants
+ * to see, or turn arithmetic into branches). */
+#define NW_HIDE(variable) __asm__ volatile("" : "+r"(variable))
+
+/* verifier: comparisons as arithmetic. Branches would make the verifier follow every child of every node (kernel 6.18: more than a
+ * million instructions); the results are 0 or 1. */
+NW_INLINE __u32 nw_at_most(__u64 a, __u64 b) {
+  __u64 borrow = (~b & a) | ((~b | a) & (b - a));
+  NW_HIDE(borrow);
+  return 1 - (__u32)(borrow >> 63);
+}
+
+NW_INLINE __u32 nw_equal(__u32 a, __u32 b) {
+  return (__u32)(((__u64)(a ^ b) - 1) >> 63);
+}
+
 struct nw_query {
   __u64 source_high, source_low; /* host order; IPv4: in the low 32 bits of source_low */
   __u64 destination_high, destination_low;
@@ -26,11 +42,16 @@ struct nw_query {
   __u32 direction;        /* NW_INGRESS, NW_EGRESS */
 };
 
+struct nw_classes {
+  __u32 source, destination, l4, source_port;
+};
+
 struct nw_answer {
   __u32 rule;    /* index in the rule table, NW_WALK_FAULT for a fault */
   __u32 verdict; /* NW_DENY, NW_ALLOW */
   __u32 reason;  /* NW_REASON_*; a fault names itself */
   __u32 counter;
+  struct nw_classes classes;
 };
 
 NW_INLINE __u32 nw_walk_v4(nw_image image, const struct nw_image_header *header, __u32 address) {
@@ -49,8 +70,9 @@ NW_INLINE __u32 nw_walk_v4(nw_image image, const struct nw_image_header *header,
     if (NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS) return NW_ADDRESS_VALUE(ref);
     node = (const struct nw_tree16 *)nw_image_line(image, NW_ADDRESS_VALUE(ref));
     if (!node) return NW_WALK_FAULT;
-    for (i = 0; i < 10; i++) child += node->keys[i] <= low;
-    if (child > 10) return NW_WALK_FAULT; /* verifier: bounds the index */
+    for (i = 0; i < 10; i++) child += nw_at_most(node->keys[i], low);
+    NW_HIDE(child);
+    if (child > 10) return NW_WALK_FAULT;
     ref = node->children[child];
   }
   return NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS ? NW_ADDRESS_VALUE(ref) : NW_WALK_FAULT;
@@ -68,8 +90,9 @@ NW_INLINE __u32 nw_walk_v6(nw_image image, const struct nw_image_header *header,
     value = NW_ADDRESS_KIND(ref) == NW_ADDRESS_LOW ? low : high;
     node = (const struct nw_tree64 *)nw_image_line(image, NW_ADDRESS_VALUE(ref));
     if (!node) return NW_WALK_FAULT;
-    for (i = 0; i < 5; i++) child += node->keys[i] <= value;
-    if (child > 5) return NW_WALK_FAULT; /* verifier: bounds the index */
+    for (i = 0; i < 5; i++) child += nw_at_most(node->keys[i], value);
+    NW_HIDE(child);
+    if (child > 5) return NW_WALK_FAULT;
     ref = node->children[child];
   }
   return NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS ? NW_ADDRESS_VALUE(ref) : NW_WALK_FAULT;
@@ -86,10 +109,6 @@ NW_INLINE __u32 nw_walk_port(nw_image image, __u32 field, __u32 port) {
   word = line->words[port >> 1 & 15];
   return port & 1 ? word >> 16 : word & 0xffff; /* little endian: checked by compile's tests */
 }
-
-struct nw_classes {
-  __u32 source, destination, l4, source_port;
-};
 
 /* Follows one diagram; the rule index, NW_NO_MATCH, or NW_WALK_FAULT. */
 NW_INLINE __u32 nw_walk_diagram(nw_image image, __u32 ref, const struct nw_classes *ids) {
@@ -109,10 +128,10 @@ NW_INLINE __u32 nw_walk_diagram(nw_image image, __u32 ref, const struct nw_class
     if (!line) return NW_WALK_FAULT;
     if (kind == NW_REF_LIST) {
       const struct nw_list *list = (const struct nw_list *)line;
-      __u32 next = list->children[7];
-      for (i = 0; i < 7; i++)
-        if (list->keys[i] == id) next = list->children[i];
-      ref = next;
+      __u32 child = 7;
+      for (i = 0; i < 7; i++) child -= nw_equal(list->keys[i], id) * (7 - i); /* keys differ: one at most */
+      NW_HIDE(child);
+      ref = list->children[child & 7];
     } else {
       __u32 shift = kind == NW_REF_RADIX ? NW_REF_SHIFT(ref) * 4 : 0;
       ref = line->words[id >> (shift & 31) & 15];
@@ -121,64 +140,77 @@ NW_INLINE __u32 nw_walk_diagram(nw_image image, __u32 ref, const struct nw_class
   return NW_REF_KIND(ref) == NW_REF_LEAF ? ref : NW_WALK_FAULT;
 }
 
-NW_INLINE struct nw_answer nw_walk_fault(__u32 reason) {
-  struct nw_answer answer = {NW_WALK_FAULT, NW_DENY, reason, 0xffffffffU};
-  return answer;
+NW_INLINE void nw_answer_fault(struct nw_answer *answer, __u32 reason) {
+  answer->rule = NW_WALK_FAULT;
+  answer->verdict = NW_DENY;
+  answer->reason = reason;
+  answer->counter = 0xffffffffU;
+}
+
+/* The classes of a packet; 0 for a damaged image. */
+NW_INLINE int nw_walk_classes(nw_image image, const struct nw_image_header *header, const struct nw_query *query,
+                              struct nw_classes *ids) {
+  const struct nw_line *line = nw_image_line(image, header->protocol_base + ((query->protocol & 255) >> 3));
+  const struct nw_protocol *protocol;
+
+  if (!line) return 0;
+  protocol = (const struct nw_protocol *)line + (query->protocol & 7);
+  ids->l4 = nw_walk_port(image, protocol->l4, query->destination_port & 0xffff);
+  ids->source_port = nw_walk_port(image, protocol->source_port, query->source_port & 0xffff);
+  if (query->is_v4) {
+    ids->source = nw_walk_v4(image, header, (__u32)query->source_low);
+    ids->destination = nw_walk_v4(image, header, (__u32)query->destination_low);
+  } else {
+    ids->source = nw_walk_v6(image, header, query->source_high, query->source_low);
+    ids->destination = nw_walk_v6(image, header, query->destination_high, query->destination_low);
+  }
+  return ids->l4 != NW_WALK_FAULT && ids->source_port != NW_WALK_FAULT && ids->source != NW_WALK_FAULT &&
+         ids->destination != NW_WALK_FAULT;
 }
 
 /* The classifier: a packet's query -> the rule that decides. */
-NW_INLINE struct nw_answer nw_walk(nw_image image, const struct nw_query *query) {
+NW_INLINE void nw_walk(nw_image image, const struct nw_query *query, struct nw_answer *answer) {
   const struct nw_image_header *header = (const struct nw_image_header *)nw_image_line(image, 0);
   const struct nw_image_endpoint *endpoint;
-  const struct nw_protocol *protocol;
   const struct nw_image_rule *rule;
   const struct nw_line *line;
-  struct nw_classes ids;
-  struct nw_answer answer;
-  __u32 entry, best, i;
+  __u32 entry, i;
 
-  if (!header || header->magic != NW_MAGIC || header->version != NW_IMAGE_VERSION)
-    return nw_walk_fault(NW_REASON_FAULT_IMAGE);
-  if (query->slot >= header->endpoint_slots) return nw_walk_fault(NW_REASON_FAULT_ENDPOINT);
+  nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
+  if (!header || header->magic != NW_MAGIC || header->version != NW_IMAGE_VERSION) return;
+  if (!nw_walk_classes(image, header, query, &answer->classes)) return;
+  /* verifier: from here on the classes are what memory holds, one state instead of one for each way they were found. */
+  __asm__ volatile("" ::: "memory");
 
+  answer->reason = NW_REASON_FAULT_ENDPOINT;
+  if (query->slot >= header->endpoint_slots) return;
   entry = query->slot * NW_DIRECTIONS + (query->direction & 1);
   line = nw_image_line(image, header->endpoint_base + (entry >> 2));
-  if (!line) return nw_walk_fault(NW_REASON_FAULT_IMAGE);
+  if (!line) return;
   endpoint = (const struct nw_image_endpoint *)line + (entry & 3);
-  best = endpoint->default_rule;
-  if (best == NW_SLOT_UNUSED) return nw_walk_fault(NW_REASON_FAULT_ENDPOINT);
+  if (endpoint->default_rule == NW_SLOT_UNUSED) return;
 
-  line = nw_image_line(image, header->protocol_base + ((query->protocol & 255) >> 3));
-  if (!line) return nw_walk_fault(NW_REASON_FAULT_IMAGE);
-  protocol = (const struct nw_protocol *)line + (query->protocol & 7);
-  ids.l4 = nw_walk_port(image, protocol->l4, query->destination_port & 0xffff);
-  ids.source_port = nw_walk_port(image, protocol->source_port, query->source_port & 0xffff);
-  if (query->is_v4) {
-    ids.source = nw_walk_v4(image, header, (__u32)query->source_low);
-    ids.destination = nw_walk_v4(image, header, (__u32)query->destination_low);
-  } else {
-    ids.source = nw_walk_v6(image, header, query->source_high, query->source_low);
-    ids.destination = nw_walk_v6(image, header, query->destination_high, query->destination_low);
-  }
-  if (ids.l4 == NW_WALK_FAULT || ids.source_port == NW_WALK_FAULT || ids.source == NW_WALK_FAULT ||
-      ids.destination == NW_WALK_FAULT)
-    return nw_walk_fault(NW_REASON_FAULT_IMAGE);
-
+  answer->reason = NW_REASON_FAULT_IMAGE;
+  answer->rule = endpoint->default_rule;
   for (i = 0; i < 3; i++) {
-    __u32 leaf = nw_walk_diagram(image, endpoint->roots[i], &ids);
-    if (leaf == NW_WALK_FAULT) return nw_walk_fault(NW_REASON_FAULT_IMAGE);
-    if (leaf < best) best = leaf;
+    __u32 leaf = nw_walk_diagram(image, endpoint->roots[i], &answer->classes);
+    if (leaf == NW_WALK_FAULT) {
+      nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
+      return;
+    }
+    if (leaf < answer->rule) answer->rule = leaf;
+    __asm__ volatile("" ::: "memory"); /* verifier: as above */
   }
 
-  if (best >= header->rule_count) return nw_walk_fault(NW_REASON_FAULT_IMAGE);
-  line = nw_image_line(image, header->rule_base + (best >> 3));
-  if (!line) return nw_walk_fault(NW_REASON_FAULT_IMAGE);
-  rule = (const struct nw_image_rule *)line + (best & 7);
-  answer.rule = best;
-  answer.verdict = rule->verdict;
-  answer.reason = rule->reason;
-  answer.counter = rule->counter;
-  return answer;
+  line = answer->rule < header->rule_count ? nw_image_line(image, header->rule_base + (answer->rule >> 3)) : 0;
+  if (!line) {
+    nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
+    return;
+  }
+  rule = (const struct nw_image_rule *)line + (answer->rule & 7);
+  answer->verdict = rule->verdict;
+  answer->reason = rule->reason;
+  answer->counter = rule->counter;
 }
 
 #endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* How the hooks differ: reaching the bytes. `is_xdp` is a constant at every call, so a program keeps one of the two branches. */
+#ifndef NW_BYTES_BPF_H
+#define NW_BYTES_BPF_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+/* Set by the loader: the kernel has bpf_xdp_load_bytes (5.18). Without it there are no frames in several buffers either. */
+const volatile __u32 nw_have_xdp_load = 1;
+
+/* verifier: a global function is checked once, by itself; a static one again for every state it is called in, which multiplies
+ * (more than a million instructions). Its pointer arguments may be null as far as the verifier knows. */
+#define NW_GLOBAL __attribute__((noinline))
+
+#define MAX_OFFSET 0x7fff
+
+/* verifier: a field of the context is read at a constant offset from an unchanged pointer; left to itself the compiler merges
+ * the two branches below into one load at a computed offset ("dereference of modified ctx ptr"). */
+#define CTX_POINTER(ctx, type, field)                             \
+  ({                                                              \
+    void *pointer_;                                               \
+    asm volatile("%0 = *(u32 *)(%1 + %2)"                         \
+                 : "=r"(pointer_)                                 \
+                 : "r"(ctx), "i"(__builtin_offsetof(type, field))); \
+    pointer_;                                                     \
+  })
+
+/* `length` is a constant. 0 = done. */
+static __always_inline int load_bytes(void *ctx, __u32 is_xdp, __u32 offset, void *to, const __u32 length) {
+  void *data, *data_end;
+
+  if (is_xdp) {
+    data = CTX_POINTER(ctx, struct xdp_md, data);
+    data_end = CTX_POINTER(ctx, struct xdp_md, data_end);
+  } else {
+    data = CTX_POINTER(ctx, struct __sk_buff, data);
+    data_end = CTX_POINTER(ctx, struct __sk_buff, data_end);
+  }
+  if (offset > MAX_OFFSET) return -1; /* verifier: bounds the packet pointer */
+  if (data + offset + length <= data_end) {
+    __builtin_memcpy(to, data + offset, length);
+    return 0;
+  }
+  if (!is_xdp) return bpf_skb_load_bytes(ctx, offset, to, length);
+  return nw_have_xdp_load ? bpf_xdp_load_bytes(ctx, offset, to, length) : -1;
+}
+
+/* `length` is 1..64 at run time. */
+static __always_inline int load_bytes_variable(void *ctx, __u32 is_xdp, __u32 offset, void *to, __u32 length) {
+  __u32 i;
+
+  if (!is_xdp) return bpf_skb_load_bytes(ctx, offset, to, length);
+  if (nw_have_xdp_load) return bpf_xdp_load_bytes(ctx, offset, to, length);
+  for (i = 0; i < length && i < 40; i++)
+    if (load_bytes(ctx, is_xdp, offset + i, (__u8 *)to + i, 1)) return -1;
+  return 0;
+}
+
+static __always_inline __u32 frame_length(void *ctx, __u32 is_xdp) {
+  if (!is_xdp) return ((struct __sk_buff *)ctx)->len;
+  if (nw_have_xdp_load) return bpf_xdp_get_buff_len(ctx);
+  return CTX_POINTER(ctx, struct xdp_md, data_end) - CTX_POINTER(ctx, struct xdp_md, data);
+}
+
+static __always_inline __u32 frame_segments(void *ctx, __u32 is_xdp) {
+  __u32 segments = is_xdp ? 1 : ((struct __sk_buff *)ctx)->gso_segs;
+  return segments ? segments : 1;
+}
+
+/* Tags that the hardware took off the frame. */
+static __always_inline __u32 link_offloaded_tags(void *ctx, __u32 is_xdp) {
+  return is_xdp ? 0 : ((struct __sk_buff *)ctx)->vlan_present != 0;
+}
+
+static __always_inline __u16 link_protocol(void *ctx, __u32 is_xdp) {
+  return is_xdp ? 0 : bpf_ntohs(((struct __sk_buff *)ctx)->protocol);
+}
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* Stage 3: connection tracking (maps/conntrack.h). */
+#ifndef NW_CONNTRACK_BPF_H
+#define NW_CONNTRACK_BPF_H
+
+#include "maps.bpf.h"
+#include "packet.bpf.h"
+
+#define SEEN_RESOLUTION_NS 1000000ULL
+
+enum ct_state {
+  CT_NEW,      /* no flow: policy decides */
+  CT_KNOWN,    /* a flow that was allowed */
+  CT_REJUDGE,  /* a flow of an older policy, packet in the direction of its first one */
+  CT_REJUDGE_REPLY,
+};
+
+static __always_inline void ct_count(__u32 what) {
+  __u64 *count = bpf_map_lookup_elem(&nw_ct_counter, &what);
+  if (count) (*count)++;
+}
+
+/* Whether the packet's source is end `a`. */
+static __always_inline __u32 ct_key(const struct packet *packet, struct nw_ct_key *key) {
+  const __u64 *source = (const __u64 *)packet->source.bytes, *destination = (const __u64 *)packet->destination.bytes;
+  __u64 s0 = bpf_be64_to_cpu(source[0]), d0 = bpf_be64_to_cpu(destination[0]);
+  __u64 s1 = bpf_be64_to_cpu(source[1]), d1 = bpf_be64_to_cpu(destination[1]);
+  __u16 sp = bpf_ntohs(packet->source_port_be), dp = bpf_ntohs(packet->destination_port_be);
+  __u32 a_is_source = s0 != d0 ? s0 < d0 : s1 != d1 ? s1 < d1 : sp <= dp;
+
+  if (a_is_source) {
+    key->a = packet->source;
+    key->b = packet->destination;
+    key->port_a_be = packet->source_port_be;
+    key->port_b_be = packet->destination_port_be;
+  } else {
+    key->a = packet->destination;
+    key->b = packet->source;
+    key->port_a_be = packet->destination_port_be;
+    key->port_b_be = packet->source_port_be;
+  }
+  key->protocol = packet->protocol;
+  key->pad[0] = key->pad[1] = key->pad[2] = 0;
+  return a_is_source;
+}
+
+static __always_inline __u64 ct_timeout(const struct nw_settings *settings, const struct nw_ct_entry *entry, __u8 protocol,
+                                        __u32 confirmed) {
+  const __u32 fins = NW_CT_FIN_ORIGINAL | NW_CT_FIN_REPLY;
+
+  if (protocol == PROTO_UDP || protocol == PROTO_UDPLITE) return settings->udp_ns;
+  if (protocol == PROTO_ICMP || protocol == PROTO_ICMPV6) return settings->icmp_ns;
+  if (protocol != PROTO_TCP) return settings->generic_ns;
+  if (entry->flags & NW_CT_RST) return settings->reset_seen_ns;
+  if ((entry->flags & fins) == fins) return settings->fins_seen_ns;
+  return confirmed ? settings->tcp_established_ns : settings->syn_sent_ns;
+}
+
+struct ct_found {
+  struct nw_ct_entry *entry;
+  __u32 confirmed;
+  __u32 from_host; /* which of the unconfirmed tables, if not confirmed */
+};
+
+static __always_inline void ct_find(const struct nw_ct_key *key, __u32 direction, struct ct_found *found) {
+  found->confirmed = 1;
+  found->from_host = 0;
+  found->entry = bpf_map_lookup_elem(&nw_ct, key);
+  if (found->entry) return;
+  found->confirmed = 0;
+  found->from_host = direction == NW_INGRESS;
+  found->entry = found->from_host ? bpf_map_lookup_elem(&nw_ct_new_out, key) : bpf_map_lookup_elem(&nw_ct_new_in, key);
+  if (found->entry) return;
+  found->from_host = !found->from_host;
+  found->entry = found->from_host ? bpf_map_lookup_elem(&nw_ct_new_out, key) : bpf_map_lookup_elem(&nw_ct_new_in, key);
+}
+
+static __always_inline void ct_remove(const struct nw_ct_key *key) {
+  bpf_map_delete_elem(&nw_ct, key);
+  bpf_map_delete_elem(&nw_ct_new_in, key);
+  bpf_map_delete_elem(&nw_ct_new_out, key);
+}
+
+/* The third leg: from the unconfirmed table to nw_ct. No room there: the flow stays where it is. */
+static __always_inline void ct_confirm(const struct nw_ct_key *key, const struct ct_found *found) {
+  struct nw_ct_entry copy = *found->entry;
+
+  if (bpf_map_update_elem(&nw_ct, key, &copy, BPF_NOEXIST)) {
+    ct_count(NW_CT_COUNT_FULL);
+    return;
+  }
+  if (found->from_host)
+    bpf_map_delete_elem(&nw_ct_new_out, key);
+  else
+    bpf_map_delete_elem(&nw_ct_new_in, key);
+  ct_count(NW_CT_COUNT_CONFIRMED);
+}
+
+static __always_inline void ct_touch(const struct packet *packet, const struct nw_ct_key *key, struct ct_found *found,
+                                     __u32 original, __u64 now) {
+  struct nw_ct_entry *entry = found->entry;
+  __u32 flags = entry->flags;
+
+  if (packet->protocol == PROTO_TCP) {
+    if (packet->tcp_flags & TCP_RST)
+      flags |= NW_CT_RST;
+    else
+      flags &= ~NW_CT_RST;
+    if (packet->tcp_flags & TCP_FIN) flags |= original ? NW_CT_FIN_ORIGINAL : NW_CT_FIN_REPLY;
+  }
+  if (!original) flags |= NW_CT_REPLIED;
+  if (flags != entry->flags) entry->flags = flags;
+  if (now - entry->seen_ns > SEEN_RESOLUTION_NS) entry->seen_ns = now;
+  if (!found->confirmed && original && (flags & NW_CT_REPLIED) && !(flags & NW_CT_RST)) ct_confirm(key, found);
+}
+
+static __always_inline int ct_expired(const struct packet *packet, const struct nw_settings *settings, const struct ct_found *found,
+                                      __u64 now) {
+  __u64 seen = found->entry->seen_ns;
+
+  /* Another CPU may have written a later time than ours. */
+  return now > seen && now - seen > ct_timeout(settings, found->entry, packet->protocol, found->confirmed);
+}
+
+/* What is known about the packet's flow. Touches the entry unless the policy has to be asked first. */
+NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_settings *settings, __u32 generation) {
+  struct nw_ct_key key;
+  struct ct_found found;
+  __u32 a_is_source, original;
+  __u64 now = bpf_ktime_get_coarse_ns();
+
+  if (!packet || !settings) return CT_NEW;
+  a_is_source = ct_key(packet, &key);
+  ct_find(&key, packet->direction, &found);
+  if (!found.entry) return CT_NEW;
+  if (ct_expired(packet, settings, &found, now)) {
+    ct_remove(&key);
+    return CT_NEW;
+  }
+  original = a_is_source == !!(found.entry->flags & NW_CT_A_IS_SOURCE);
+  /* A packet that claims the other end's addresses at this hook is not of this flow. */
+  if (original != ((packet->direction == NW_EGRESS) == !!(found.entry->flags & NW_CT_FROM_HOST))) return CT_NEW;
+  if (packet->protocol == PROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) return CT_NEW;
+  if (found.entry->generation != generation && !(found.entry->flags & NW_CT_FAILSAFE) &&
+      !(settings->flags & NW_SETTING_KEEP_ESTABLISHED))
+    return original ? CT_REJUDGE : CT_REJUDGE_REPLY;
+  ct_touch(packet, &key, &found, original, now);
+  return CT_KNOWN;
+}
+
+/* The policy was asked again about a flow. */
+NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u32 generation, __u32 rule) {
+  struct nw_ct_key key;
+  struct ct_found found;
+  __u32 a_is_source;
+
+  if (!packet) return 0;
+  a_is_source = ct_key(packet, &key);
+  ct_count(NW_CT_COUNT_REJUDGED);
+  if (!allowed) {
+    ct_remove(&key);
+    ct_count(NW_CT_COUNT_REVOKED);
+    return 0;
+  }
+  ct_find(&key, packet->direction, &found);
+  if (!found.entry) return 0;
+  found.entry->generation = generation;
+  found.entry->rule = rule;
+  ct_touch(packet, &key, &found, a_is_source == !!(found.entry->flags & NW_CT_A_IS_SOURCE), bpf_ktime_get_coarse_ns());
+  return 0;
+}
+
+/* Packets that open no flow: resets, and ICMP other than an echo request. */
+static __always_inline int ct_opens_flow(const struct packet *packet) {
+  if (packet->protocol == PROTO_TCP) return !(packet->tcp_flags & TCP_RST);
+  if (packet->protocol == (packet->is_v4 ? PROTO_ICMP : PROTO_ICMPV6))
+    return packet->icmp_type == (packet->is_v4 ? 8 : 128);
+  return 1;
+}
+
+static __always_inline int ct_is_closing(const struct nw_ct_entry *entry) {
+  const __u32 fins = NW_CT_FIN_ORIGINAL | NW_CT_FIN_REPLY;
+  return (entry->flags & NW_CT_RST) || (entry->flags & fins) == fins;
+}
+
+/* A first packet was allowed. `flags` is NW_CT_FAILSAFE or 0. */
+NW_GLOBAL int conntrack_open(const struct packet *packet, __u32 flags, __u32 generation, __u32 rule) {
+  struct nw_ct_key key;
+  struct ct_found found;
+  struct nw_ct_entry entry = {};
+  __u64 now = bpf_ktime_get_coarse_ns();
+
+  if (!packet || !ct_opens_flow(packet)) return 0;
+  if (ct_key(packet, &key)) flags |= NW_CT_A_IS_SOURCE;
+  if (packet->direction == NW_EGRESS) flags |= NW_CT_FROM_HOST;
+  ct_find(&key, packet->direction, &found);
+  if (found.entry) {
+    const __u32 same = NW_CT_A_IS_SOURCE | NW_CT_FROM_HOST;
+    /* A SYN on a flow in use changes nothing about it. */
+    if (!ct_is_closing(found.entry) && (found.entry->flags & same) == (flags & same)) {
+      found.entry->generation = generation;
+      if (!found.confirmed) found.entry->seen_ns = now;
+      return 0;
+    }
+    if (!ct_is_closing(found.entry) && found.confirmed) return 0;
+    ct_remove(&key);
+  }
+  entry.created_ns = entry.seen_ns = now;
+  entry.generation = generation;
+  entry.rule = rule;
+  entry.ifindex = packet->ifindex;
+  entry.flags = flags;
+  if (packet->direction == NW_EGRESS)
+    bpf_map_update_elem(&nw_ct_new_out, &key, &entry, BPF_ANY);
+  else
+    bpf_map_update_elem(&nw_ct_new_in, &key, &entry, BPF_ANY);
+  ct_count(NW_CT_COUNT_CREATED);
+  return 0;
+}
+
+/* Whether the quoted packet of an ICMP error belongs to a flow that was allowed. Changes nothing. */
+static __always_inline int conntrack_quoted(const struct packet *quoted, const struct nw_settings *settings) {
+  struct nw_ct_key key;
+  struct ct_found found;
+
+  ct_key(quoted, &key);
+  ct_find(&key, quoted->direction, &found);
+  return found.entry && !ct_expired(quoted, settings, &found, bpf_ktime_get_coarse_ns());
+}
+
+/* Fragments behind the first one. */
+static __always_inline void fragment_key(const struct packet *packet, struct nw_fragment_key *key) {
+  __builtin_memset(key, 0, sizeof(*key));
+  key->source = packet->source;
+  key->destination = packet->destination;
+  key->id = packet->fragment_id;
+  key->ifindex = packet->ifindex;
+  key->protocol = packet->is_v4 ? packet->protocol : 0; /* IPv6: later fragments may name another header first */
+  key->direction = packet->direction;
+}
+
+NW_GLOBAL int fragment_later(const struct packet *packet) {
+  struct nw_fragment_key key;
+  const __u64 *seen_ns;
+  __u64 now = bpf_ktime_get_coarse_ns();
+
+  if (!packet) return NW_REASON_FRAG_NO_FIRST;
+  fragment_key(packet, &key);
+  seen_ns = bpf_map_lookup_elem(&nw_fragment, &key);
+  if (!seen_ns || (now > *seen_ns && now - *seen_ns > NW_FRAGMENT_TIMEOUT_NS)) return NW_REASON_FRAG_NO_FIRST;
+  return NW_REASON_ESTABLISHED;
+}
+
+NW_GLOBAL int fragment_first(const struct packet *packet, __u32 allowed) {
+  struct nw_fragment_key key;
+  __u64 now = bpf_ktime_get_coarse_ns();
+
+  if (!packet) return 0;
+  fragment_key(packet, &key);
+  if (allowed)
+    bpf_map_update_elem(&nw_fragment, &key, &now, BPF_ANY);
+  else
+    bpf_map_delete_elem(&nw_fragment, &key);
+  return 0;
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* Stage 2: failsafe ports (maps/failsafe.h). */
+#ifndef NW_FAILSAFE_BPF_H
+#define NW_FAILSAFE_BPF_H
+
+#include "maps.bpf.h"
+#include "packet.bpf.h"
+
+/* Whether the packet opens a failsafe flow; with `reversed`, whether the packet that it answers did. */
+NW_GLOBAL int failsafe_match(const struct packet *packet, __u32 reversed) {
+  __u32 direction, is_udp, index;
+  const struct nw_failsafe_word *word;
+  struct nw_failsafe_key key;
+  __u64 bit;
+  __u16 port;
+
+  if (!packet || (packet->protocol != PROTO_TCP && packet->protocol != PROTO_UDP)) return 0;
+  is_udp = packet->protocol == PROTO_UDP;
+  direction = (reversed ? !packet->direction : packet->direction) & 1;
+  port = bpf_ntohs(reversed ? packet->source_port_be : packet->destination_port_be);
+  index = nw_failsafe_index(direction, is_udp, port);
+  word = bpf_map_lookup_elem(&nw_failsafe, &index);
+  if (!word) return 0;
+  bit = 1ULL << (port & 63);
+  if (word->any & bit) return 1;
+  if (!(word->nets & bit)) return 0;
+  key.prefixlen = sizeof(key) * 8 - 32;
+  key.direction = direction;
+  key.is_udp = is_udp;
+  key.port_be[0] = port >> 8;
+  key.port_be[1] = port & 255;
+  if ((direction == NW_INGRESS) != reversed)
+    __builtin_memcpy(key.peer, packet->source.bytes, 16);
+  else
+    __builtin_memcpy(key.peer, packet->destination.bytes, 16);
+  return bpf_map_lookup_elem(&nw_failsafe_net, &key) != 0;
+}
+
+#endif

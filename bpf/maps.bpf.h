@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* Every map of the programs on one screen. What an entry means is in maps/. */
+#ifndef NW_MAPS_BPF_H
+#define NW_MAPS_BPF_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
+#include "conntrack.h"
+#include "counters.h"
+#include "endpoint.h"
+#include "failsafe.h"
+#include "policy.h"
+#include "settings.h"
+
+#define NW_MAP_ARRAY(name_, value_, entries_) \
+  struct {                                    \
+    __uint(type, BPF_MAP_TYPE_ARRAY);         \
+    __uint(max_entries, entries_);            \
+    __type(key, __u32);                       \
+    __type(value, value_);                    \
+  } name_ SEC(".maps")
+
+NW_MAP_ARRAY(nw_stamp, struct nw_stamp, 1);
+NW_MAP_ARRAY(nw_settings, struct nw_settings, 1);
+NW_MAP_ARRAY(nw_failsafe, struct nw_failsafe_word, NW_FAILSAFE_WORDS);
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, NW_MAX_FAILSAFE_NETS);
+  __type(key, struct nw_failsafe_key);
+  __type(value, __u8);
+} nw_failsafe_net SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, NW_MAX_INTERFACES);
+  __type(key, __u32);
+  __type(value, struct nw_interface);
+} nw_interface SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, NW_MAX_LOCAL_ADDRESSES);
+  __type(key, struct nw_addr);
+  __type(value, __u32);
+} nw_local SEC(".maps");
+
+struct nw_image_map {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+  __uint(max_entries, 1);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(struct nw_line)); /* by size: the compiler leaves types of inner maps incomplete */
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __array(values, struct nw_image_map);
+} nw_policy SEC(".maps");
+
+struct nw_rule_counts {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(struct nw_count));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __array(values, struct nw_rule_counts);
+} nw_rule_counter SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 512000); /* bpfMapSizeConntrack */
+  __type(key, struct nw_ct_key);
+  __type(value, struct nw_ct_entry);
+} nw_ct SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 131072);
+  __type(key, struct nw_ct_key);
+  __type(value, struct nw_ct_entry);
+} nw_ct_new_in SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 131072);
+  __type(key, struct nw_ct_key);
+  __type(value, struct nw_ct_entry);
+} nw_ct_new_out SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, NW_MAX_FRAGMENTS);
+  __type(key, struct nw_fragment_key);
+  __type(value, __u64);
+} nw_fragment SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, NW_MAX_INTERFACES * NW_DIRECTIONS * NW_REASON_SLOTS);
+  __type(key, __u32);
+  __type(value, struct nw_count);
+} nw_counter SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, NW_CT_COUNTS);
+  __type(key, __u32);
+  __type(value, __u64);
+} nw_ct_counter SEC(".maps");
+
+#endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* Stage 1: bytes -> struct packet, or the reason why not.
+ *
+ * packet_link() finds the network header, packet_network() reads addresses, packet_transport() everything behind them. Each returns
+ * NW_REASON_NONE to go on. The quoted packet of an ICMP error goes through the same two functions with `quoted` set, which
+ * only forgives that it is cut off. */
+#ifndef NW_PACKET_BPF_H
+#define NW_PACKET_BPF_H
+
+#include "bytes.bpf.h"
+#include "verdict.h"
+
+#define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_IPV6 0x86dd
+#define ETHERTYPE_VLAN 0x8100
+#define ETHERTYPE_QINQ 0x88a8
+#define ETHERTYPE_QINQ_OLD 0x9100
+#define ETHERTYPE_MPLS 0x8847
+#define ETHERTYPE_MPLS_MULTICAST 0x8848
+#define ETHERTYPE_PPPOE_SESSION 0x8864
+#define ETHERTYPE_LEAST 0x0600 /* below: an 802.3 length */
+
+#define PROTO_ICMP 1
+#define PROTO_TCP 6
+#define PROTO_UDP 17
+#define PROTO_ICMPV6 58
+#define PROTO_SCTP 132
+#define PROTO_UDPLITE 136
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_PSH 0x08
+#define TCP_ACK 0x10
+#define TCP_URG 0x20
+
+struct packet {
+  struct nw_addr source;
+  struct nw_addr destination;
+  __u32 is_v4;
+  __u32 network_offset;   /* of the IP header */
+  __u32 transport_offset; /* of the header behind it */
+  __u32 end;              /* offset of the first byte behind the IP packet */
+  __u32 ifindex;
+  __u32 direction;
+  __u32 length;   /* bytes of the frame */
+  __u32 segments; /* packets on the wire that this one stands for */
+  __u32 fragment_id;
+  __u16 source_port_be; /* ICMP echo: the identifier, in both */
+  __u16 destination_port_be;
+  __u8 protocol;
+  __u8 icmp_type;
+  __u8 icmp_code;
+  __u8 tcp_flags;
+  __u8 hop_limit;
+  __u8 first_fragment; /* of several */
+  __u8 later_fragment; /* carries no ports */
+  __u8 is_icmp_error;
+};
+
+static __always_inline void addr_from_v4(struct nw_addr *to, __u32 address_be) {
+  __u32 *words = (__u32 *)to->bytes;
+  words[0] = 0;
+  words[1] = 0;
+  words[2] = bpf_htonl(0xffff);
+  words[3] = address_be;
+}
+
+static __always_inline __u32 addr_v4(const struct nw_addr *address) {
+  return bpf_ntohl(((const __u32 *)address->bytes)[3]);
+}
+
+static __always_inline int addr_equal(const struct nw_addr *a, const struct nw_addr *b) {
+  const __u64 *x = (const __u64 *)a->bytes, *y = (const __u64 *)b->bytes;
+  return x[0] == y[0] && x[1] == y[1];
+}
+
+static __always_inline int ethertype_is_vlan(__u16 ethertype) {
+  return ethertype == ETHERTYPE_VLAN || ethertype == ETHERTYPE_QINQ || ethertype == ETHERTYPE_QINQ_OLD;
+}
+
+/* Logical-link control with a SNAP header can carry IP too; nobody needs it, so it is not let past unread. */
+static __always_inline __u32 link_802_3(void *ctx, __u32 is_xdp, __u32 offset) {
+  __u8 llc[8];
+
+  if (load_bytes(ctx, is_xdp, offset, llc, sizeof(llc))) return NW_REASON_NOT_IP;
+  if (llc[0] != 0xaa || llc[1] != 0xaa) return NW_REASON_NOT_IP;
+  return NW_REASON_UNKNOWN_ETHERTYPE;
+}
+
+static __always_inline __u32 packet_link(void *ctx, __u32 is_xdp, __u32 is_l3, struct packet *packet) {
+  __u32 offset = 12, tags = link_offloaded_tags(ctx, is_xdp), i;
+  __u16 ethertype_be = 0, ethertype;
+
+  if (is_l3) {
+    packet->network_offset = 0;
+    ethertype = link_protocol(ctx, is_xdp);
+  } else {
+    if (load_bytes(ctx, is_xdp, offset, &ethertype_be, 2)) return NW_REASON_SHORT;
+    ethertype = bpf_ntohs(ethertype_be);
+    for (i = 0; i <= NW_MAX_VLAN_TAGS && ethertype_is_vlan(ethertype); i++) {
+      offset += 4;
+      tags++;
+      if (load_bytes(ctx, is_xdp, offset, &ethertype_be, 2)) return NW_REASON_SHORT;
+      ethertype = bpf_ntohs(ethertype_be);
+    }
+    if (tags > NW_MAX_VLAN_TAGS || ethertype_is_vlan(ethertype)) return NW_REASON_L2_DEPTH;
+    packet->network_offset = offset + 2;
+  }
+  if (ethertype == ETHERTYPE_IPV4 || ethertype == ETHERTYPE_IPV6) {
+    packet->is_v4 = ethertype == ETHERTYPE_IPV4;
+    return NW_REASON_NONE;
+  }
+  if (ethertype == ETHERTYPE_MPLS || ethertype == ETHERTYPE_MPLS_MULTICAST || ethertype == ETHERTYPE_PPPOE_SESSION)
+    return NW_REASON_UNKNOWN_ETHERTYPE;
+  if (ethertype < ETHERTYPE_LEAST) return link_802_3(ctx, is_xdp, packet->network_offset);
+  return NW_REASON_NOT_IP;
+}
+
+struct ipv4_header {
+  __u8 version_ihl;
+  __u8 tos;
+  __u16 total_length_be;
+  __u16 id_be;
+  __u16 fragment_be;
+  __u8 ttl;
+  __u8 protocol;
+  __u16 checksum;
+  __u32 source_be;
+  __u32 destination_be;
+};
+
+struct ipv6_header {
+  __u32 version_class_flow_be;
+  __u16 payload_length_be;
+  __u8 next_header;
+  __u8 hop_limit;
+  struct nw_addr source;
+  struct nw_addr destination;
+} __attribute__((packed));
+
+/* Loose and strict source routes are the two options that change where a packet goes. */
+static __always_inline __u32 ipv4_options(void *ctx, __u32 is_xdp, __u32 offset, __u32 length) {
+  __u8 options[40] = {};
+  __u32 i, skip = 0;
+
+  if (length < 4 || length > 40) return NW_REASON_MALFORMED;
+  if (load_bytes_variable(ctx, is_xdp, offset, options, length)) return NW_REASON_SHORT;
+  for (i = 0; i < 40; i++) {
+    if (i >= length || (!skip && options[i] == 0)) break;
+    if (skip) {
+      skip--;
+      continue;
+    }
+    if (options[i] == 131 || options[i] == 137) return NW_REASON_SOURCE_ROUTE;
+    if (options[i] == 1) continue;
+    if (i + 1 >= length || i >= 39 || options[(i + 1) & 63] < 2) return NW_REASON_MALFORMED;
+    skip = options[(i + 1) & 63] - 1;
+  }
+  return NW_REASON_NONE;
+}
+
+static __always_inline __u32 network_v4(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
+  struct ipv4_header header;
+  __u32 length, total, fragment, offset = packet->network_offset;
+
+  if (load_bytes(ctx, is_xdp, offset, &header, sizeof(header))) return NW_REASON_SHORT;
+  length = (header.version_ihl & 15) * 4;
+  if (header.version_ihl >> 4 != 4 || length < sizeof(header)) return NW_REASON_MALFORMED;
+  total = bpf_ntohs(header.total_length_be);
+  /* Segments above 64 KB that the kernel has merged have length 0. */
+  if (!total && packet->segments > 1) total = packet->length - offset;
+  if (total < length) return NW_REASON_MALFORMED;
+  if (quoted) total = packet->length - offset;
+  if (offset + total > packet->length) return NW_REASON_SHORT;
+  addr_from_v4(&packet->source, header.source_be);
+  addr_from_v4(&packet->destination, header.destination_be);
+  packet->protocol = header.protocol;
+  packet->hop_limit = header.ttl;
+  packet->transport_offset = offset + length;
+  packet->end = offset + total;
+  fragment = bpf_ntohs(header.fragment_be);
+  packet->fragment_id = header.id_be;
+  packet->later_fragment = (fragment & 0x1fff) != 0;
+  packet->first_fragment = (fragment & 0x3fff) == 0x2000;
+  if ((fragment & 0x1fff) == 1 && header.protocol == PROTO_TCP) return NW_REASON_FRAG_TINY;
+  if (length > sizeof(header) && !quoted)
+    return ipv4_options(ctx, is_xdp, offset + sizeof(header), length - sizeof(header));
+  return NW_REASON_NONE;
+}
+
+static __always_inline int addr_is_v4_mapped(const struct nw_addr *address) {
+  const __u32 *words = (const __u32 *)address->bytes;
+  return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline __u32 network_v6(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
+  struct ipv6_header header;
+  __u32 payload, offset = packet->network_offset;
+
+  if (load_bytes(ctx, is_xdp, offset, &header, sizeof(header))) return NW_REASON_SHORT;
+  if (bpf_ntohl(header.version_class_flow_be) >> 28 != 6) return NW_REASON_MALFORMED;
+  payload = bpf_ntohs(header.payload_length_be);
+  if (quoted || (!payload && packet->segments > 1)) payload = packet->length - offset - sizeof(header);
+  if (offset + sizeof(header) + payload > packet->length) return NW_REASON_SHORT;
+  __builtin_memcpy(&packet->source, &header.source, sizeof(packet->source));
+  __builtin_memcpy(&packet->destination, &header.destination, sizeof(packet->destination));
+  packet->protocol = header.next_header;
+  packet->hop_limit = header.hop_limit;
+  packet->transport_offset = offset + sizeof(header);
+  packet->end = offset + sizeof(header) + payload;
+  if (addr_is_v4_mapped(&packet->source) || addr_is_v4_mapped(&packet->destination)) return NW_REASON_V4_MAPPED;
+  return NW_REASON_NONE;
+}
+
+static __noinline __u32 packet_network(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
+  return packet->is_v4 ? network_v4(ctx, is_xdp, packet, quoted) : network_v6(ctx, is_xdp, packet, quoted);
+}
+
+/* An address that cannot come from another host over this wire. */
+static __always_inline __u32 packet_martian(const struct packet *packet) {
+  if (packet->is_v4) {
+    __u32 source = addr_v4(&packet->source), destination = addr_v4(&packet->destination);
+
+    if (source >> 24 == 127 || (source >> 24 == 0 && source) || source >> 28 == 14 || source == 0xffffffff)
+      return NW_REASON_MARTIAN;
+    return destination >> 24 == 127 || destination >> 24 == 0 ? NW_REASON_MARTIAN : NW_REASON_NONE;
+  }
+  const __u64 *source = (const __u64 *)packet->source.bytes, *destination = (const __u64 *)packet->destination.bytes;
+  const __u64 one = bpf_cpu_to_be64(1);
+
+  if (packet->source.bytes[0] == 0xff || (!source[0] && source[1] == one)) return NW_REASON_MARTIAN;
+  return !destination[0] && (!destination[1] || destination[1] == one) ? NW_REASON_MARTIAN : NW_REASON_NONE;
+}
+
+#define EXT_HOP_BY_HOP 0
+#define EXT_ROUTING 43
+#define EXT_FRAGMENT 44
+#define EXT_AUTHENTICATION 51
+#define EXT_DESTINATION 60
+#define EXT_MOBILITY 135
+
+/* RFC 8200 header chain, up to the first header that is not an extension header. */
+static __always_inline __u32 transport_v6_extensions(void *ctx, __u32 is_xdp, struct packet *packet) {
+  __u32 offset = packet->transport_offset, start = offset, i;
+  __u8 next = packet->protocol;
+  __u32 is_fragment = 0;
+
+  for (i = 0; i <= NW_MAX_EXTENSION_HEADERS; i++) {
+    __u8 header[8];
+
+    if (next != EXT_HOP_BY_HOP && next != EXT_ROUTING && next != EXT_FRAGMENT && next != EXT_AUTHENTICATION &&
+        next != EXT_DESTINATION && next != EXT_MOBILITY)
+      break;
+    if (i == NW_MAX_EXTENSION_HEADERS || (next == EXT_HOP_BY_HOP && i > 0)) return NW_REASON_V6_EXT_LIMIT;
+    if (offset + 8 > packet->end || load_bytes(ctx, is_xdp, offset, header, 8))
+      return is_fragment ? NW_REASON_FRAG_TINY : NW_REASON_SHORT;
+    if (next == EXT_ROUTING && header[2] == 0) return NW_REASON_SOURCE_ROUTE;
+    if (next == EXT_FRAGMENT) {
+      __u32 field = header[2] << 8 | header[3];
+
+      if (is_fragment) return NW_REASON_V6_EXT_LIMIT;
+      packet->later_fragment = field >> 3 != 0;
+      packet->first_fragment = field >> 3 == 0 && (field & 1);
+      is_fragment = packet->later_fragment | packet->first_fragment;
+      packet->fragment_id = (__u32)header[4] << 24 | header[5] << 16 | header[6] << 8 | header[7];
+      if (field >> 3 == 1 && header[0] == PROTO_TCP) return NW_REASON_FRAG_TINY;
+      offset += 8;
+    } else {
+      offset += next == EXT_AUTHENTICATION ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
+    }
+    next = header[0];
+    if (offset > packet->end) return is_fragment ? NW_REASON_FRAG_TINY : NW_REASON_SHORT;
+    if (offset - start > NW_MAX_EXTENSION_BYTES) return NW_REASON_V6_EXT_LIMIT;
+    if (packet->later_fragment) break;
+  }
+  packet->protocol = next;
+  packet->transport_offset = offset;
+  return NW_REASON_NONE;
+}
+
+static __always_inline __u32 tcp_flags_possible(__u8 flags) {
+  if (!(flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK | TCP_PSH | TCP_URG))) return 0;
+  if ((flags & TCP_SYN) && (flags & (TCP_FIN | TCP_RST))) return 0;
+  return (flags & (TCP_FIN | TCP_PSH | TCP_URG | TCP_ACK)) != (TCP_FIN | TCP_PSH | TCP_URG);
+}
+
+static __always_inline __u32 icmp_is_error(__u32 is_v4, __u8 type) {
+  if (!is_v4) return type >= 1 && type <= 4;
+  return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+}
+
+static __always_inline __u32 icmp_is_echo(__u32 is_v4, __u8 type) {
+  return is_v4 ? type == 8 || type == 0 : type == 128 || type == 129;
+}
+
+static __always_inline __u32 transport_tcp(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
+  __u8 header[20];
+  __u32 room = packet->end - packet->transport_offset;
+
+  if (quoted) {
+    if (load_bytes(ctx, is_xdp, packet->transport_offset, header, 8)) return NW_REASON_SHORT;
+  } else {
+    if (room < 20 || load_bytes(ctx, is_xdp, packet->transport_offset, header, 20)) return NW_REASON_SHORT;
+    if (header[12] >> 4 < 5) return NW_REASON_MALFORMED;
+    if ((__u32)(header[12] >> 4) * 4 > room) return NW_REASON_SHORT;
+    packet->tcp_flags = header[13] & 0x3f;
+    if (!tcp_flags_possible(packet->tcp_flags)) return NW_REASON_TCP_FLAGS;
+  }
+  packet->source_port_be = *(__u16 *)&header[0];
+  packet->destination_port_be = *(__u16 *)&header[2];
+  return NW_REASON_NONE;
+}
+
+static __always_inline __u32 transport_icmp(struct packet *packet, const __u8 *header) {
+  packet->icmp_type = header[0];
+  packet->icmp_code = header[1];
+  packet->is_icmp_error = icmp_is_error(packet->is_v4, header[0]);
+  if (icmp_is_echo(packet->is_v4, header[0])) {
+    packet->source_port_be = *(__u16 *)&header[4];
+    packet->destination_port_be = packet->source_port_be;
+  }
+  return NW_REASON_NONE;
+}
+
+static __noinline __u32 packet_transport(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
+  __u32 reason = NW_REASON_NONE, room;
+  __u8 header[8];
+
+  if (!packet->is_v4) reason = transport_v6_extensions(ctx, is_xdp, packet);
+  if (reason) return reason;
+  if (packet->later_fragment) return NW_REASON_NONE;
+  if (packet->protocol == PROTO_TCP) {
+    reason = transport_tcp(ctx, is_xdp, packet, quoted);
+  } else if (packet->protocol == PROTO_UDP || packet->protocol == PROTO_UDPLITE || packet->protocol == PROTO_SCTP ||
+             packet->protocol == (packet->is_v4 ? PROTO_ICMP : PROTO_ICMPV6)) {
+    room = packet->end - packet->transport_offset;
+    if (room < 8 || load_bytes(ctx, is_xdp, packet->transport_offset, header, 8)) {
+      reason = NW_REASON_SHORT;
+    } else if (packet->protocol == PROTO_ICMP || packet->protocol == PROTO_ICMPV6) {
+      reason = transport_icmp(packet, header);
+    } else {
+      packet->source_port_be = *(__u16 *)&header[0];
+      packet->destination_port_be = *(__u16 *)&header[2];
+    }
+  }
+  return reason == NW_REASON_SHORT && packet->first_fragment ? NW_REASON_FRAG_TINY : reason;
+}
+
+/* RFC 4861 and RFC 2710: what IPv6 cannot live without. NEIGHBOUR passes, NEIGHBOUR_MALFORMED does not, NONE is other ICMP. */
+static __always_inline __u32 packet_neighbour(const struct packet *packet) {
+  __u8 type = packet->icmp_type;
+
+  if (packet->is_v4 || packet->protocol != PROTO_ICMPV6 || packet->first_fragment) return NW_REASON_NONE;
+  if (type >= 133 && type <= 136)
+    return packet->hop_limit == 255 && packet->icmp_code == 0 ? NW_REASON_NEIGHBOUR : NW_REASON_NEIGHBOUR_MALFORMED;
+  if (type == 130 || type == 131 || type == 132 || type == 143)
+    return packet->hop_limit == 1 ? NW_REASON_NEIGHBOUR : NW_REASON_NEIGHBOUR_MALFORMED;
+  return NW_REASON_NONE;
+}
+
+#endif
