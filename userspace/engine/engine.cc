@@ -91,7 +91,8 @@ void Engine::State::save() {
   SavedState state{.interface_counters = interface_counters,
                    .status = status,
                    .notes = notes,
-                   .pid = ::getpid()};
+                   .pid = ::getpid(),
+                   .pin_dir = pin_dir};
   auto text = state_text(state);
   if (text == saved_text) return;
   if (auto done = write_state(run_dir, text); !done) {

@@ -109,6 +109,7 @@ Result<SavedState> read_state(const std::string& run_dir) {
   SavedState state;
   if (in.number(from, "version", UINT32_MAX) != kStateVersion) in.reject();
   state.pid = static_cast<std::int64_t>(in.number(from, "pid", 1U << 30));
+  state.pin_dir = in.text(from, "pinDirectory");
   counters_from(in, from, state);
   state.notes.datastore = in.text(from, "datastore");
   state.notes.datastore_error = in.text(from, "datastoreError");
@@ -135,6 +136,7 @@ std::string state_text(const SavedState& state) {
   for (const auto& entry : state.status.conditions) conditions.push_back(to_json(entry));
   const json to = {{"version", kStateVersion},
                    {"pid", static_cast<std::uint64_t>(state.pid)},
+                   {"pinDirectory", state.pin_dir},
                    {"interfaceCounters", state.interface_counters},
                    {"datastore", state.notes.datastore},
                    {"datastoreError", state.notes.datastore_error},

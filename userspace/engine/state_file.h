@@ -20,6 +20,7 @@ struct SavedState {
   EngineStatus status;
   HostNotes notes;
   std::int64_t pid = 0;         // of the engine's process
+  std::string pin_dir;
 };
 
 // One rule in words. Several resolved rules of one origin (split named ports) are one line.

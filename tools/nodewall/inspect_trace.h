@@ -1,0 +1,39 @@
+// `nodewall trace`: what becomes of a packet, asked of the oracle, of the compiled image and of the real program.
+#pragma once
+
+#include <iosfwd>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/tracer.h"
+
+namespace nodewall::cli {
+
+struct TraceSource {
+  std::string datastore;  // empty: as everywhere
+  std::string node;
+  std::string facts_file;  // empty: the live interfaces
+};
+
+// Tracer over the datastore as it is; the automatic host endpoints that a daemon would make are made in memory. What is wrong with the
+// datastore is added to `warnings`.
+Result<engine::Tracer> open_tracer(const TraceSource& source, std::vector<std::string>& warnings);
+
+struct TraceAnswer {
+  bool agreed = true;
+  nlohmann::json answer;   // the verdict; {"error": ...}; where they differ, one verdict for each engine
+  bool failed = false;     // an error
+};
+// `engine`: oracle, image, program or all.
+TraceAnswer trace_packet(engine::Tracer& tracer, const std::string& engine,
+                         const nlohmann::json& packet);
+
+// JSON lines in, JSON lines out, order kept. 0, or 1 when a line was bad or the engines differed.
+int trace_batch(engine::Tracer& tracer, const std::string& engine, std::istream& in,
+                std::ostream& out);
+
+std::string trace_text(const TraceAnswer& answer);
+
+}  // namespace nodewall::cli
