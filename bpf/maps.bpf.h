@@ -121,4 +121,15 @@ struct {
   __type(value, __u64);
 } nw_ct_counter SEC(".maps");
 
+/* Only for test runs: what the last packet met. Production programs are loaded with nw_record 0 and have no trace of it. */
+const volatile __u32 nw_record = 0;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct nw_recorded);
+} nw_recorded SEC(".maps");
+
 #endif

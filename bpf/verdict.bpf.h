@@ -24,6 +24,16 @@ static __always_inline __u32 verdict_of(const struct nw_answer *answer) {
   return NW_DENY;
 }
 
+static __always_inline void verdict_record(const struct nw_answer *answer) {
+  __u32 zero = 0;
+  struct nw_recorded *recorded = bpf_map_lookup_elem(&nw_recorded, &zero);
+
+  if (!recorded) return;
+  recorded->reason = answer->reason;
+  recorded->verdict = verdict_of(answer);
+  recorded->counter = answer->counter;
+}
+
 static __always_inline void count_add(struct nw_count *count, const struct packet *packet) {
   if (!count) return;
   count->packets += packet->segments;
@@ -35,6 +45,7 @@ NW_GLOBAL int verdict_count(const struct packet *packet, __u32 interface_counter
   void *rules;
 
   if (!packet || !answer) return 0;
+  if (nw_record) verdict_record(answer);
   index = nw_counter_index(interface_counter, packet->direction & 1, answer->reason & (NW_REASON_SLOTS - 1));
   count_add(bpf_map_lookup_elem(&nw_counter, &index), packet);
   if (answer->counter == NW_NO_RULE) return 0;

@@ -25,4 +25,13 @@ static inline __u32 nw_counter_index(__u32 interface_counter, __u32 direction, _
 #define NW_CT_COUNT_REVOKED 4   /* of those, denied and removed */
 #define NW_CT_COUNTS 8
 
+/* nw_recorded: ARRAY with one entry, written only by programs loaded for test runs. */
+struct nw_recorded {
+  __u32 reason;  /* NW_REASON_* */
+  __u32 verdict; /* NW_DENY, NW_ALLOW */
+  __u32 counter; /* rule counter slot, 0xffffffff if no rule decided */
+  __u32 pad;
+};
+NW_ASSERT_SIZE(struct nw_recorded, 16);
+
 #endif

@@ -39,9 +39,10 @@ struct AttachedHook {
 };
 
 struct DatapathOptions {
-  std::string pin_dir;               // empty: nothing is pinned, all goes with the object (trace, tests)
-  std::uint32_t conntrack_size = 512000;
+  std::string pin_dir;               // empty: nothing is pinned, all goes with the object, and run() works (trace, tests)
+  std::uint32_t conntrack_size = 512000;  // without pins at most 4,096
   bool force_clsact = false;         // do not try tcx
+  bool inspect = false;              // maps only, which must be pinned: no program is loaded, nothing can be attached
 };
 
 struct FailsafeEntry {
@@ -60,7 +61,7 @@ struct ConntrackRow {
 
 struct TestRun {           // one packet through the real program
   std::int32_t return_code = 0;
-  std::uint32_t reason = 0;  // the reason counted, 0 if none or more than one
+  std::uint32_t reason = 0;  // of the last repeat; NW_REASON_NO_ENDPOINT if no interface entry was there
   std::uint32_t rule_counter = NW_NO_RULE;
   std::uint64_t duration_ns = 0;  // mean of the repeats
 };
@@ -105,11 +106,12 @@ class Datapath {
   Result<std::vector<std::uint64_t>> conntrack_counters() const;                  // NW_CT_COUNTS
   Status for_each_conntrack(const std::function<void(const ConntrackRow&)>& row) const;
   Status add_conntrack(const nw_ct_key& key, const nw_ct_entry& entry);            // adoption of open flows, into nw_ct
-  Status clear_conntrack();
+  Status clear_conntrack();  // fragments too
   Result<std::size_t> sweep_conntrack(std::uint64_t now_ns, const nw_settings& settings);  // expired entries removed
 
   // A packet through the real program by BPF_PROG_TEST_RUN. `interface` stands in for the packet's interface: it is put at
-  // ifindex 1 for the run. Only for a Datapath with an empty pin_dir.
+  // ifindex 1 for the run. What the packet left in conntrack stays: clear_conntrack() makes the next one the first of
+  // its flow. Only for a Datapath with an empty pin_dir.
   Result<TestRun> run(Hook hook, std::span<const std::uint8_t> frame, const nw_interface& interface, std::uint32_t repeat);
 
  private:

@@ -1,0 +1,74 @@
+// What the files of this room share: the loaded object and small wrappers over libbpf. Not for other rooms.
+#pragma once
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/fd.h"
+#include "bpf/nodewall.skel.h"
+#include "kernel/datapath.h"
+
+namespace nodewall::kernel {
+
+struct SkeletonDelete {
+  void operator()(nodewall_bpf* skeleton) const { nodewall_bpf__destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<nodewall_bpf, SkeletonDelete>;
+
+struct Datapath::State {
+  DatapathOptions options;
+  Skeleton skeleton;
+  bool adopted = false;
+  bool replace_programs = false;  // links must get new programs: they use a map that was made again
+  std::map<std::pair<std::uint32_t, Hook>, Fd> links;  // without pins the links live here
+  nw_recorded* recorded = nullptr;                     // mapped when test runs are possible
+  std::optional<nw_interface> run_interface;           // what stands at ifindex 1
+
+  ~State();
+  [[nodiscard]] bool pinned() const { return !options.pin_dir.empty(); }
+  [[nodiscard]] int map(const bpf_map* map) const { return bpf_map__fd(map); }
+  [[nodiscard]] int program(Hook hook) const;
+};
+
+// Where our filter sits under clsact.
+inline constexpr __u32 kClsactHandle = 0x6e77;
+inline constexpr __u32 kClsactPriority = 1;
+
+// Opens the object, adopting maps pinned under options.pin_dir; object.cc.
+Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted, bool& replace_programs);
+
+// Pins; pins.cc.
+std::string maps_dir(const std::string& pin_dir);
+std::string links_dir(const std::string& pin_dir);
+std::string link_path(const std::string& pin_dir, std::uint32_t ifindex, Hook hook);
+struct LinkPin {
+  std::string path;
+  std::uint32_t ifindex = 0;
+  Hook hook = Hook::tc_ingress;
+};
+std::vector<LinkPin> list_link_pins(const std::string& pin_dir);
+Status prepare_pin_dir(const std::string& pin_dir);
+
+// The entries of a hash-like map, by value.
+template <typename Key>
+std::vector<Key> map_keys(int fd) {
+  std::vector<Key> keys;
+  Key key{}, next{};
+  bool first = true;
+  // Bounded: other writers may keep a walk going for ever.
+  for (std::size_t i = 0; i < 4'000'000 && bpf_map_get_next_key(fd, first ? nullptr : &key, &next) == 0; ++i) {
+    keys.push_back(next);
+    key = next;
+    first = false;
+  }
+  return keys;
+}
+
+int cpu_count();
+
+}  // namespace nodewall::kernel

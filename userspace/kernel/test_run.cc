@@ -1,0 +1,34 @@
+// One packet through the real program by BPF_PROG_TEST_RUN.
+#include <cstring>
+
+#include "kernel/state.h"
+
+namespace nodewall::kernel {
+namespace {
+
+constexpr __u32 kLoopback = 1;  // the interface a test run has
+
+}  // namespace
+
+Result<TestRun> Datapath::run(Hook hook, std::span<const std::uint8_t> frame, const nw_interface& interface, std::uint32_t repeat) {
+  if (state_->recorded == nullptr) return fail(Errc::internal, "test runs need a datapath without pins");
+  if (!state_->run_interface || std::memcmp(&*state_->run_interface, &interface, sizeof(interface)) != 0) {
+    if (bpf_map_update_elem(state_->map(state_->skeleton->maps.nw_interface), &kLoopback, &interface, BPF_ANY) != 0)
+      return fail(errno_error("write the interface of the test run", errno));
+    state_->run_interface = interface;
+  }
+  std::vector<std::uint8_t> out(frame.size() + 256);
+  DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(), .data_out = out.data(),
+                      .data_size_in = static_cast<__u32>(frame.size()), .data_size_out = static_cast<__u32>(out.size()),
+                      .repeat = static_cast<int>(repeat));
+  if (bpf_prog_test_run_opts(state_->program(hook), &opts) != 0) return fail(errno_error("test run", errno));
+  if (opts.data_size_out != frame.size() || std::memcmp(out.data(), frame.data(), frame.size()) != 0)
+    return fail(Errc::internal, "the program changed the packet");
+  const volatile nw_recorded* recorded = state_->recorded;
+  return TestRun{.return_code = static_cast<std::int32_t>(opts.retval),
+                 .reason = recorded->reason,
+                 .rule_counter = recorded->counter,
+                 .duration_ns = opts.duration};
+}
+
+}  // namespace nodewall::kernel
