@@ -259,6 +259,8 @@ struct Resource {
 // default, kube-baseline) exist unless an object gives them labels.
 std::vector<Resource> built_in_resources();
 bool is_built_in(const ResourceId& id);
+// kube-admin (1000, Pass), default (1000000, Deny), kube-baseline (10000000, Pass): what they are when no object says more.
+std::vector<Resource> built_in_tiers();
 
 // Every object known, by id. The value that `resolve` and the controller work on.
 using ResourceSet = std::map<ResourceId, Resource>;
