@@ -26,21 +26,26 @@ Result<std::string> text_of(const json& from, const char* key) {
   return found->get<std::string>();
 }
 
+bool is_number(const json& value, std::int64_t most) {
+  if (!value.is_number_integer()) return false;
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX) return false;
+  const auto number = value.get<std::int64_t>();
+  return number >= 0 && number <= most;
+}
+
 Result<std::optional<std::uint16_t>> number_of(const json& from, const char* key, unsigned most) {
   const auto found = from.find(key);
   if (found == from.end()) return std::nullopt;
-  if (!found->is_number_unsigned() || found->get<std::uint64_t>() > most) {
+  if (!is_number(*found, most)) {
     return fail(Errc::config, fmt::format("\"{}\" is not a number of 0 to {}", key, most));
   }
-  return static_cast<std::uint16_t>(found->get<std::uint64_t>());
+  return static_cast<std::uint16_t>(found->get<std::int64_t>());
 }
 
 Result<std::uint8_t> protocol_of(const json& from) {
   const auto found = from.find("protocol");
   if (found == from.end()) return fail(Errc::config, "\"protocol\" is missing");
-  if (found->is_number_unsigned() && found->get<std::uint64_t>() < 256) {
-    return static_cast<std::uint8_t>(found->get<std::uint64_t>());
-  }
+  if (is_number(*found, 255)) return static_cast<std::uint8_t>(found->get<std::int64_t>());
   if (found->is_string()) {
     const auto name = lower(found->get<std::string>());
     for (const auto* known : {"TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite"}) {

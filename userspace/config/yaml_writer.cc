@@ -1,0 +1,121 @@
+// to_yaml: YAML text in the style of Go's sigs.k8s.io/yaml.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "base/printable.h"
+#include "config/encode.h"
+
+namespace nodewall::config {
+namespace {
+
+using Json = nlohmann::json;
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Words that YAML 1.1 or 1.2 readers take for null or a truth value.
+bool is_reserved_word(std::string_view text) {
+  constexpr std::array<std::string_view, 11> kWords = {"null", "true", "false", "yes", "no", "on",
+                                                       "off",  "y",    "n",     "~",   "<<"};
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+  });
+  return std::ranges::find(kWords, std::string_view(lower)) != kWords.end();
+}
+
+// Would be a number, a sexagesimal or a date for some reader. Quotes more than needed rather than less, but leaves
+// addresses, networks and durations bare.
+bool looks_like_number(std::string_view text) {
+  const auto first = text.find_first_not_of("+-.");
+  if (first == text.npos || first > 2) return false;
+  const auto rest = text.substr(first);
+  std::string lower(rest);
+  std::ranges::transform(lower, lower.begin(), [](char c) { return static_cast<char>(c | 0x20); });
+  if (first > 0 && (lower == "inf" || lower == "nan")) return true;
+  if (!is_digit(rest.front())) return false;
+  if (rest.starts_with("0x") || rest.starts_with("0X") || rest.starts_with("0o") || rest.starts_with("0b"))
+    return rest.find_first_not_of("0123456789abcdefABCDEF_", 2) == rest.npos;
+  if (std::ranges::count(rest, '.') > 1) return false;  // an address
+  const auto date = rest.size() >= 8 && rest.find_first_not_of("0123456789") == 4 && rest[4] == '-';
+  if (date) return true;
+  return rest.find_first_not_of("0123456789.eE+-_:") == rest.npos;
+}
+
+bool needs_quotes(std::string_view text) {
+  if (text.empty() || text.front() == ' ' || text.back() == ' ') return true;
+  if (is_reserved_word(text) || looks_like_number(text)) return true;
+  if (std::string_view("!&*|>'\"%@`#,[]{}=").contains(text.front())) return true;
+  if (std::string_view("-?:").contains(text.front()) && (text.size() == 1 || text[1] == ' ')) return true;
+  if (text.starts_with("---") || text.starts_with("...")) return true;
+  return text.find(": ") != text.npos || text.find(" #") != text.npos || text.back() == ':';
+}
+
+bool is_printable(std::string_view text) {
+  return is_utf8(text) && std::ranges::none_of(text, [](char c) {
+           return static_cast<std::uint8_t>(c) < 0x20 || c == 0x7f;
+         }) && text.find("\xC2\x85") == text.npos && text.find("\xE2\x80\xA8") == text.npos &&
+         text.find("\xE2\x80\xA9") == text.npos && text.find("\xEF\xBB\xBF") == text.npos;
+}
+
+// Single quotes where the value would need escapes in double ones, as go-yaml chooses.
+std::string scalar(const std::string& text) {
+  // JSON's string is a double quoted YAML scalar; everything else is escaped, also bytes that are not UTF-8.
+  if (!is_printable(text)) return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (!needs_quotes(text)) return text;
+  const bool would_change_type = is_reserved_word(text) || looks_like_number(text);
+  if (text.find_first_of("\\\"") == text.npos && (would_change_type || text.empty())) return '"' + text + '"';
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
+  return out + "'";
+}
+
+void write(const Json& value, int indent, std::string& out);
+
+void write_field(const std::string& key, const Json& value, int indent, std::string& out) {
+  out += scalar(key) + ":";
+  if (value.is_object() && !value.empty()) {
+    out += '\n';
+    out.append(static_cast<std::size_t>(indent) + 2, ' ');
+    write(value, indent + 2, out);
+  } else if (value.is_array() && !value.empty()) {
+    out += '\n';
+    out.append(static_cast<std::size_t>(indent), ' ');
+    write(value, indent, out);
+  } else {
+    out += ' ';
+    write(value, indent, out);
+  }
+}
+
+// Writes at `indent`, where the first line has its indentation already; ends with a line break.
+void write(const Json& value, int indent, std::string& out) {
+  if (value.is_object() && !value.empty()) {
+    bool first = true;
+    for (const auto& [key, item] : value.items()) {
+      if (!std::exchange(first, false)) out.append(static_cast<std::size_t>(indent), ' ');
+      write_field(key, item, indent, out);
+    }
+  } else if (value.is_array() && !value.empty()) {
+    bool first = true;
+    for (const auto& item : value) {
+      if (!std::exchange(first, false)) out.append(static_cast<std::size_t>(indent), ' ');
+      out += "- ";
+      write(item, indent + 2, out);
+    }
+  } else if (value.is_string()) {
+    out += scalar(value.get_ref<const std::string&>()) + "\n";
+  } else {
+    out += value.dump() + "\n";
+  }
+}
+
+}  // namespace
+
+std::string to_yaml(const nlohmann::json& value) {
+  std::string out;
+  write(value, 0, out);
+  return out;
+}
+
+}  // namespace nodewall::config
