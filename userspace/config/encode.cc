@@ -24,7 +24,7 @@ Json of(std::int64_t value) { return value; }
 Json of(const std::string& text) { return text; }
 Json of(m::Duration duration) { return to_string(duration); }
 Json of(const m::Timeout& timeout) { return timeout.value ? to_string(*timeout.value) : "Auto"; }
-Json of(const m::Selector& selector) { return selector.canonical(); }
+Json of(const m::Selector& selector) { return selector.text(); }
 Json of(const Address& address) { return to_string(address); }
 Json of(const Cidr& cidr) { return to_string(cidr); }
 Json of(const m::Labels& labels) { return Json(labels); }

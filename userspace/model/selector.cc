@@ -354,10 +354,13 @@ Result<Selector> Selector::parse(std::string_view text) {
   Selector selector;
   selector.canonical_ = text_of(*node);
   selector.root_ = std::make_shared<const SelectorNode>(std::move(*node));
+  const bool blank = text.find_first_not_of(" \t") == text.npos;
+  if (!blank && text != selector.canonical_) selector.text_ = text;
   return selector;
 }
 
 bool Selector::matches(const Labels& labels) const { return evaluate(*root_, labels); }
+const std::string& Selector::text() const { return text_.empty() ? canonical_ : text_; }
 const std::string& Selector::canonical() const { return canonical_; }
 bool Selector::is_all() const { return root_->op == Op::all; }
 bool Selector::is_global() const { return root_->op == Op::global; }

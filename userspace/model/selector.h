@@ -1,7 +1,7 @@
 // Selector: a parsed Calico label selector.
 //
 // Grammar, evaluation and canonical form are in docs/semantics.md, "Selectors". A Selector is immutable and cheap to copy.
-// Parsing is bounded: at most 1,024 characters in policy (checked by validation) and 64 levels of nesting (checked here).
+// Parsing is bounded: at most 1,024 characters as written (checked by validation) and 64 levels of nesting (checked here).
 #pragma once
 
 #include <functional>
@@ -25,6 +25,7 @@ class Selector {
   static Result<Selector> parse(std::string_view text);
 
   [[nodiscard]] bool matches(const Labels& labels) const;
+  [[nodiscard]] const std::string& text() const;       // as written; all() when that was blank
   [[nodiscard]] const std::string& canonical() const;  // all() when empty
   [[nodiscard]] std::string id() const;                // "s:" + base64url(SHA-224("s:" + canonical))
   [[nodiscard]] bool is_all() const;                   // exactly all()
@@ -35,6 +36,7 @@ class Selector {
  private:
   std::shared_ptr<const SelectorNode> root_;  // shared: immutable, and copies of policies are common
   std::string canonical_;
+  std::string text_;  // only when it differs from canonical_
 };
 
 }  // namespace nodewall::model
