@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/printable.h"
+
 namespace nodewall {
 namespace {
 
@@ -53,31 +55,33 @@ Result<Address> parse_address(std::string_view text) {
   const std::string copy(text);
   Address address;
   in_addr four{};
+  // The C functions below would stop reading at a NUL.
+  if (text.find('\0') != text.npos) return fail(Errc::config, "'" + printable(text) + "' is not an IP address");
   if (inet_pton(AF_INET, copy.c_str(), &four) == 1) return Address::v4(ntohl(four.s_addr));
-  if (inet_pton(AF_INET6, copy.c_str(), address.bytes.data()) != 1 || text.find('\0') != text.npos)
-    return fail(Errc::config, "'" + copy + "' is not an IP address");
+  if (inet_pton(AF_INET6, copy.c_str(), address.bytes.data()) != 1)
+    return fail(Errc::config, "'" + printable(text) + "' is not an IP address");
   if (std::memcmp(address.bytes.data(), kMappedPrefix.data(), kMappedPrefix.size()) == 0)
-    return fail(Errc::config, "'" + copy + "' is an IPv4-mapped IPv6 address; write the IPv4 address");
+    return fail(Errc::config, "'" + printable(text) + "' is an IPv4-mapped IPv6 address; write the IPv4 address");
   return address;
 }
 
 Result<Cidr> parse_cidr(std::string_view text, BareAddress bare) {
   const auto slash = text.find('/');
   auto address = parse_address(text.substr(0, slash));
-  if (!address) return fail(Errc::config, "'" + std::string(text) + "' is not a CIDR: " + address.error().what);
+  if (!address) return fail(Errc::config, "'" + printable(text) + "' is not a CIDR: " + address.error().what);
   const int most = address->family == Family::v4 ? 32 : 128;
   Cidr cidr{.address = *address, .prefix = static_cast<std::uint8_t>(most)};
   if (slash == text.npos) {
-    if (bare == BareAddress::refuse) return fail(Errc::config, "'" + std::string(text) + "' has no prefix length");
+    if (bare == BareAddress::refuse) return fail(Errc::config, "'" + printable(text) + "' has no prefix length");
     return cidr;
   }
   const auto digits = text.substr(slash + 1);
   int prefix = -1;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), prefix);
   const bool whole = error == std::errc{} && end == digits.data() + digits.size();
-  const bool leading_zero = digits.size() > 1 && digits.front() == '0';
-  if (!whole || leading_zero || prefix < 0 || prefix > most)
-    return fail(Errc::config, "'" + std::string(text) + "' has no prefix length of 0 to " + std::to_string(most));
+  const bool plain = digits == "0" || (!digits.starts_with('0') && !digits.starts_with('-'));
+  if (!whole || !plain || prefix > most)
+    return fail(Errc::config, "'" + printable(text) + "' has no prefix length of 0 to " + std::to_string(most));
   cidr.prefix = static_cast<std::uint8_t>(prefix);
   return cidr;
 }

@@ -4,6 +4,7 @@
 // \xNN; a backslash stays as it is. Text of more than 256 bytes is cut, with "..." at its end.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -11,5 +12,7 @@ namespace nodewall {
 
 std::string printable(std::string_view text);
 bool is_utf8(std::string_view text);
+// The number of bytes before the first that is not UTF-8; the whole size if all are.
+std::size_t utf8_length(std::string_view text);
 
 }  // namespace nodewall

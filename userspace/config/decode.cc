@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <utility>
 
 #include "base/printable.h"
@@ -14,30 +13,31 @@ namespace {
 
 using model::Kind;
 
-struct Metadata {
-  model::Metadata out;
-  std::string namespace_name;
-};
+constexpr std::size_t kMaxDiagnostics = 1000;  // of one text; the rest is counted only
 
-constexpr Field<Metadata> text_field(std::string_view name, void (*read)(Reader&, const Node&, Metadata&)) {
-  return {name, read};
+using model::Metadata;
+
+// A string, also where YAML takes it for a number: servers and older writers leave these without quotes.
+void read_loosely(Reader& reader, const Node& node, std::string& out) {
+  if (node.type == Node::Type::scalar)
+    out = node.text;
+  else if (node.type != Node::Type::null)
+    reader.fault(node, "wants a string, got " + shown(node));
 }
 
-void read_metadata(Reader& reader, const Node& node, model::Metadata& out) {
+void read_metadata(Reader& reader, const Node& node, Metadata& out) {
   static constexpr Field<Metadata> kFields[] = {
-      text_field("name", [](Reader& r, const Node& n, Metadata& m) { read(r, n, m.out.name); }),
-      text_field("labels", [](Reader& r, const Node& n, Metadata& m) { read(r, n, m.out.labels); }),
-      text_field("annotations", [](Reader& r, const Node& n, Metadata& m) { read(r, n, m.out.annotations); }),
-      text_field("uid", [](Reader& r, const Node& n, Metadata& m) { read(r, n, m.out.uid); }),
-      text_field("resourceVersion",
-                 [](Reader&, const Node& n, Metadata& m) { m.out.resource_version = n.text; }),
-      // A timestamp is a string in YAML 1.2; older readers make it a date of its own.
-      text_field("creationTimestamp",
-                 [](Reader&, const Node& n, Metadata& m) { m.out.creation_timestamp = n.text; }),
-      text_field("namespace",
-                 [](Reader& r, const Node& n, Metadata&) {
-                   if (!n.text.empty()) r.fault(n, "this kind is not namespaced");
-                 }),
+      field<&Metadata::name>("name"),
+      field<&Metadata::labels>("labels"),
+      field<&Metadata::annotations>("annotations"),
+      field<&Metadata::uid>("uid"),
+      {"resourceVersion", [](Reader& r, const Node& n, Metadata& m) { read_loosely(r, n, m.resource_version); }},
+      {"creationTimestamp", [](Reader& r, const Node& n, Metadata& m) { read_loosely(r, n, m.creation_timestamp); }},
+      {"namespace",
+       [](Reader& r, const Node& n, Metadata&) {
+         if (n.type != Node::Type::null && !(n.type == Node::Type::scalar && n.text.empty()))
+           r.fault(n, "must not be given: this kind is cluster-scoped");
+       }},
       ignored_field<Metadata>("generation"),
       ignored_field<Metadata>("generateName"),
       ignored_field<Metadata>("managedFields"),
@@ -47,9 +47,7 @@ void read_metadata(Reader& reader, const Node& node, model::Metadata& out) {
       ignored_field<Metadata>("deletionTimestamp"),
       ignored_field<Metadata>("deletionGracePeriodSeconds"),
       ignored_field<Metadata>("clusterName")};
-  Metadata metadata;
-  read_object<Metadata>(reader, node, metadata, kFields);
-  out = std::move(metadata.out);
+  read_object<Metadata>(reader, node, out, kFields);
 }
 
 const Node* child(const Node& node, std::string_view key) {
@@ -101,11 +99,21 @@ Position locate(const Node& root, std::string_view path) {
   return at;
 }
 
-// What other faults may be consequences of: a rule, a field of the metadata, or the whole rest of the spec.
-std::string_view part_of(std::string_view path) {
-  if (const auto bracket = path.find(']'); bracket != path.npos) return path.substr(0, bracket + 1);
-  if (path.starts_with("metadata.")) return path;
-  return "spec";
+bool is_within(std::string_view path, std::string_view outer) {
+  return path.starts_with(outer) && (path.size() == outer.size() || path[outer.size()] == '.' || path[outer.size()] == '[');
+}
+
+// The rule that a path leads into ("spec.ingress[2]"), or nothing.
+std::string_view rule_of(std::string_view path) {
+  if (!path.starts_with("spec.ingress[") && !path.starts_with("spec.egress[")) return {};
+  return path.substr(0, path.find(']') + 1);
+}
+
+// Whether what validation says of a field may be said only because a value could not be read: the field itself, what is in
+// it or around it, or the rule that both are in.
+bool may_follow_from(std::string_view field, const ReadFault& fault) {
+  const auto rule = rule_of(field);
+  return is_within(field, fault.path) || is_within(fault.path, field) || (!rule.empty() && rule == rule_of(fault.path));
 }
 
 std::string validation_message(const model::Fault& fault) {
@@ -116,6 +124,20 @@ class Decoder {
  public:
   Decoder(std::string_view file, Decoded& out) : file_(file), out_(out) {}
 
+  void text(std::string_view text) {
+    const auto documents = split_documents(text);
+    for (const auto& each : documents.chunks) chunk(each);
+    if (documents.unread_line != 0)
+      at_last({.line = documents.unread_line, .column = 1},
+              "more than " + std::to_string(kMaxDocuments) + " documents in one text; the rest is not read");
+    if (unreported_ > 0) at_last({}, "and " + std::to_string(unreported_) + " more faults in this text");
+  }
+
+ private:
+  void at_last(Position at, std::string message) {
+    out_.diagnostics.push_back({.file = std::string(file_), .at = at, .message = std::move(message), .object = {}});
+  }
+
   void chunk(const Chunk& chunk) {
     const auto root = read_document(chunk);
     if (!root) {
@@ -125,8 +147,11 @@ class Decoder {
     document(*root);
   }
 
- private:
   void report(Position at, std::string message, std::string object = {}) {
+    if (out_.diagnostics.size() >= kMaxDiagnostics) {
+      ++unreported_;
+      return;
+    }
     out_.diagnostics.push_back(
         {.file = std::string(file_), .at = at, .message = std::move(message), .object = std::move(object)});
   }
@@ -207,24 +232,25 @@ class Decoder {
     if (judge(node, decoded.resource, reader, object)) out_.resources.push_back(std::move(decoded));
   }
 
-  // Reports all that is wrong with an object; true when it is whole.
+  // Reports all that is wrong with an object, in order of appearance; true when it is whole.
   bool judge(const Node& node, const model::Resource& resource, const Reader& reader, const std::string& object) {
-    std::set<std::string_view> faulty;
-    for (const auto& fault : reader.faults()) {
-      faulty.insert(part_of(fault.path));
-      report(fault.at, fault.path.empty() ? fault.reason : fault.path + ": " + fault.reason, object);
+    struct Found {
+      Position at;
+      std::string message;
+    };
+    std::vector<Found> found;
+    for (const auto& fault : reader.faults())
+      found.push_back({fault.at, fault.path.empty() ? fault.reason : fault.path + ": " + fault.reason});
+    for (const auto& fault : model::validate(resource)) {
+      const auto follows = [&](const ReadFault& cause) { return may_follow_from(fault.field, cause); };
+      if (std::ranges::any_of(reader.faults(), follows)) continue;
+      if (found.size() < kMaxFaults) found.push_back({locate(node, fault.field), validation_message(fault)});
     }
+    std::ranges::stable_sort(found, {}, [](const Found& each) { return std::pair(each.at.line, each.at.column); });
+    for (auto& each : found) report(each.at, std::move(each.message), object);
     if (reader.more() > 0)
       report(start_of(node), "and " + std::to_string(reader.more()) + " more faults of this object", object);
-    bool whole = reader.faults().empty();
-    for (const auto& fault : model::validate(resource)) {
-      // Beside a fault of reading, a rule that was broken may be broken only because of it.
-      const auto part = part_of(fault.field);
-      if (!reader.faults().empty() && (part == "spec" || faulty.contains(part))) continue;
-      report(locate(node, fault.field), validation_message(fault), object);
-      whole = false;
-    }
-    return whole;
+    return found.empty();
   }
 
   // The object of a text that is not even YAML, by the lines that usually say it.
@@ -249,6 +275,7 @@ class Decoder {
 
   std::string_view file_;
   Decoded& out_;
+  std::size_t unreported_ = 0;
 };
 
 }  // namespace
@@ -262,8 +289,7 @@ std::string to_string(const Diagnostic& diagnostic) {
 
 Decoded decode(std::string_view text, std::string_view file) {
   Decoded out;
-  Decoder decoder(file, out);
-  for (const auto& chunk : split_documents(text)) decoder.chunk(chunk);
+  Decoder(file, out).text(text);
   return out;
 }
 

@@ -75,6 +75,8 @@ class JsonReader {
         return fail(key.at, "duplicate key \"" + printable(key.text) + "\"");
       skip_blanks();
       if (!take(':')) return fail("expected ':' after a key");
+      ++nodes_;  // the key, as YAML counts it
+      make_room(out.items, nodes_);
       out.keys.push_back(std::move(key));
       if (!value(out.items.emplace_back(), depth + 1)) return false;
       skip_blanks();
@@ -88,6 +90,7 @@ class JsonReader {
     skip_blanks();
     if (take(']')) return true;
     while (true) {
+      make_room(out.items, nodes_);
       if (!value(out.items.emplace_back(), depth + 1)) return false;
       skip_blanks();
       if (take(']')) return true;

@@ -199,21 +199,12 @@ void read(Reader& reader, const Node& node, Felix& out) {
       field<&Felix::bpf_map_size_conntrack>("bpfMapSizeConntrack"),
       field<&Felix::bpf_conntrack_timeouts>("bpfConntrackTimeouts"),
       field<&Felix::log_severity_screen>("logSeverityScreen")};
-  if (!reader.is_mapping(node)) return;
-  Node typed = node;  // only what is typed or unknown to everyone
-  typed.keys.clear();
-  typed.items.clear();
-  for (std::size_t i = 0; i < node.keys.size(); ++i) {
-    const auto& key = node.keys[i];
-    if (is_untyped_felix_field(key.text)) {
-      if (node.items[i].type != Node::Type::null)
-        out.untyped[key.text] = to_json(node.items[i]).dump();
-      continue;
-    }
-    typed.keys.push_back(key);
-    typed.items.push_back(node.items[i]);
-  }
-  read_object<Felix>(reader, typed, out, kTyped);
+  const auto keep = [](const std::string& name, const Node& value, Felix& config) {
+    if (!is_untyped_felix_field(name)) return false;
+    if (value.type != Node::Type::null) config.untyped[name] = to_json(value).dump();
+    return true;
+  };
+  read_object<Felix>(reader, node, out, kTyped, keep);
 }
 
 void read(Reader& reader, const Node& node, NodeAddress& out) {

@@ -147,6 +147,7 @@ void Reader::unknown_field(const Node::Key& key, std::span<const std::string_vie
     reason += "; expected one of " + listed(known);
   else
     reason += "; it is not a field of this object, or in the wrong place";
+  const Step step(*this, printable(key.text));
   fault(key.at, std::move(reason));
 }
 
@@ -219,7 +220,7 @@ std::optional<std::int64_t> read_integer(Reader& reader, const Node& node, std::
   if (node.type == Node::Type::scalar && scalar_kind(node) == ScalarKind::number) {
     const auto value = plain_decimal(node.text);
     if (value && *value >= least && *value <= most) return value;
-    if (!value && plain_decimal(node.text) == std::nullopt && !all_digits(node.text)) {
+    if (!value) {
       reader.fault(node, wants + " in plain decimal digits, got " + shown(node));
       return std::nullopt;
     }

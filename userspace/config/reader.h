@@ -65,8 +65,13 @@ struct Field {
   void (*read)(Reader&, const Node&, T&);
 };
 
+// `other` takes a field that is not in the table; false if it doesn't know it either.
 template <typename T>
-void read_object(Reader& reader, const Node& node, T& out, std::span<const Field<T>> fields) {
+using OtherField = bool (*)(const std::string& name, const Node& node, T& out);
+
+template <typename T>
+void read_object(Reader& reader, const Node& node, T& out, std::span<const Field<T>> fields,
+                 OtherField<T> other = nullptr) {
   if (!reader.is_mapping(node)) return;
   for (std::size_t i = 0; i < node.keys.size(); ++i) {
     const auto& key = node.keys[i];
@@ -78,6 +83,7 @@ void read_object(Reader& reader, const Node& node, T& out, std::span<const Field
       found->read(reader, node.items[i], out);
       continue;
     }
+    if (other != nullptr && other(key.text, node.items[i], out)) continue;
     std::vector<std::string_view> known;
     for (const auto& field : fields) known.push_back(field.name);
     reader.unknown_field(key, known);

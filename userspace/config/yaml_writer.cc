@@ -1,4 +1,6 @@
 // to_yaml: YAML text in the style of Go's sigs.k8s.io/yaml.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -51,17 +53,59 @@ bool needs_quotes(std::string_view text) {
   return text.find(": ") != text.npos || text.find(" #") != text.npos || text.back() == ':';
 }
 
+bool is_ascii_control(char c) { return static_cast<std::uint8_t>(c) < 0x20 || c == 0x7f; }
+
+// What YAML wants escaped beside those: the C1 controls (with NEL), the line and paragraph separators, the byte order mark.
+std::string_view escaped_character(std::string_view rest) {
+  for (const std::string_view special : {"\xE2\x80\xA8", "\xE2\x80\xA9", "\xEF\xBB\xBF"})
+    if (rest.starts_with(special)) return special;
+  const bool c1 = rest.size() >= 2 && rest[0] == '\xC2' && static_cast<std::uint8_t>(rest[1]) < 0xa0;
+  return c1 ? rest.substr(0, 2) : std::string_view{};
+}
+
 bool is_printable(std::string_view text) {
-  return is_utf8(text) && std::ranges::none_of(text, [](char c) {
-           return static_cast<std::uint8_t>(c) < 0x20 || c == 0x7f;
-         }) && text.find("\xC2\x85") == text.npos && text.find("\xE2\x80\xA8") == text.npos &&
-         text.find("\xE2\x80\xA9") == text.npos && text.find("\xEF\xBB\xBF") == text.npos;
+  if (!is_utf8(text)) return false;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (is_ascii_control(text[i]) || !escaped_character(text.substr(i)).empty()) return false;
+  return true;
+}
+
+// With escapes that every YAML reader knows. Bytes that are not UTF-8 become U+FFFD.
+std::string double_quoted(std::string_view text) {
+  std::string out = "\"";
+  while (!text.empty()) {
+    const auto good = text.substr(0, utf8_length(text));
+    for (std::size_t i = 0; i < good.size();) {
+      const char c = good[i];
+      if (const auto special = escaped_character(good.substr(i)); !special.empty()) {
+        out += special == "\xE2\x80\xA8"   ? "\\u2028"
+               : special == "\xE2\x80\xA9" ? "\\u2029"
+               : special == "\xEF\xBB\xBF" ? "\\uFEFF"
+                                          : fmt::format("\\x{:02X}", static_cast<std::uint8_t>(special[1]));
+        i += special.size();
+        continue;
+      }
+      ++i;
+      if (c == '\n')
+        out += "\\n";
+      else if (c == '\t')
+        out += "\\t";
+      else if (is_ascii_control(c))
+        out += fmt::format("\\x{:02X}", static_cast<std::uint8_t>(c));
+      else
+        out += (c == '"' || c == '\\') ? std::string("\\") + c : std::string(1, c);
+    }
+    text.remove_prefix(good.size());
+    if (text.empty()) break;
+    out += "\xEF\xBF\xBD";
+    text.remove_prefix(1);
+  }
+  return out + "\"";
 }
 
 // Single quotes where the value would need escapes in double ones, as go-yaml chooses.
 std::string scalar(const std::string& text) {
-  // JSON's string is a double quoted YAML scalar; everything else is escaped, also bytes that are not UTF-8.
-  if (!is_printable(text)) return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (!is_printable(text)) return double_quoted(text);
   if (!needs_quotes(text)) return text;
   const bool would_change_type = is_reserved_word(text) || looks_like_number(text);
   if (text.find_first_of("\\\"") == text.npos && (would_change_type || text.empty())) return '"' + text + '"';
