@@ -1,0 +1,107 @@
+#include "compile/address_tables.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <span>
+
+namespace nodewall::compile {
+namespace {
+
+constexpr std::size_t kRootLines = 4096;
+constexpr std::uint32_t kBlocks = 65536;  // of 65,536 addresses each
+
+std::uint32_t reference(std::uint32_t kind, std::uint32_t value) { return kind << 30 | value; }
+
+template <class Key>
+struct Bound {  // from `key` on, up to the next bound
+  Key key = 0;
+  std::uint32_t ref = 0;
+};
+
+// A node of the image and how many children it has.
+struct Narrow {
+  using Node = nw_tree16;
+  using Key = std::uint16_t;
+  static constexpr std::size_t kChildren = 11;
+};
+struct Wide {
+  using Node = nw_tree64;
+  using Key = std::uint64_t;
+  static constexpr std::size_t kChildren = 6;
+};
+
+// The tree over `bounds`, whose first one is where the tree's range begins. Subtrees are filled one after the other, so all nodes but
+// the last of a level are full.
+template <class Shape>
+std::uint32_t write_tree(std::span<const Bound<typename Shape::Key>> bounds, std::uint32_t kind, std::vector<nw_line>& lines) {
+  if (bounds.size() == 1) return bounds[0].ref;
+  std::size_t part = 1;
+  while (part * Shape::kChildren < bounds.size()) part *= Shape::kChildren;
+  const auto line = lines.size();
+  lines.emplace_back();
+  typename Shape::Node node{};
+  std::ranges::fill(node.keys, std::numeric_limits<typename Shape::Key>::max());
+  std::uint32_t ref = 0;
+  for (std::size_t i = 0; i < Shape::kChildren; ++i) {
+    const auto at = i * part;
+    if (at < bounds.size()) {
+      ref = write_tree<Shape>(bounds.subspan(at, std::min(part, bounds.size() - at)), kind, lines);
+      if (i > 0) node.keys[i - 1] = bounds[at].key;
+    }
+    node.children[i] = ref;
+  }
+  std::memcpy(&lines[line], &node, sizeof(node));
+  return reference(kind, static_cast<std::uint32_t>(line));
+}
+
+}  // namespace
+
+bool write_v4(const Partition<std::uint32_t>& classes, std::vector<nw_line>& lines, nw_image_header& header) {
+  header.v4_root = 0;
+  header.v4_class = classes.classes[0];
+  if (classes.class_count == 1) return true;
+  const auto root = lines.size();
+  lines.resize(root + kRootLines);
+  header.v4_root = static_cast<std::uint32_t>(root);
+  std::vector<Bound<std::uint16_t>> bounds;
+  std::size_t at = 0;  // the piece that the block begins in
+  for (std::uint32_t block = 0; block < kBlocks; ++block) {
+    while (at + 1 < classes.starts.size() && classes.starts[at + 1] <= block << 16) ++at;
+    bounds.assign(1, {0, classes.classes[at]});
+    while (at + 1 < classes.starts.size() && classes.starts[at + 1] >> 16 == block) {
+      ++at;
+      bounds.push_back({static_cast<std::uint16_t>(classes.starts[at] & 0xffff), classes.classes[at]});
+    }
+    const auto ref = write_tree<Narrow>(bounds, NW_ADDRESS_TREE, lines);
+    lines[root + block / 16].words[block % 16] = ref;
+    if (lines.size() > NW_MAX_IMAGE_LINES) return false;
+  }
+  return true;
+}
+
+bool write_v6(const Partition<Uint128>& classes, std::uint32_t first_class, std::vector<nw_line>& lines, nw_image_header& header) {
+  const auto high = [&](std::size_t piece) { return static_cast<std::uint64_t>(classes.starts[piece] >> 64); };
+  const auto low = [&](std::size_t piece) { return static_cast<std::uint64_t>(classes.starts[piece]); };
+  const auto add = [](auto& bounds, std::uint64_t key, std::uint32_t ref) {
+    if (bounds.empty() || bounds.back().ref != ref) bounds.push_back({key, ref});
+  };
+  std::vector<Bound<std::uint64_t>> upper, lower;
+  const auto pieces = classes.starts.size();
+  for (std::size_t at = 0; at < pieces;) {
+    auto end = at;
+    while (end < pieces && high(end) == high(at)) ++end;
+    lower.clear();
+    if (low(at) != 0) add(lower, 0, first_class + classes.classes[at - 1]);
+    for (; at < end; ++at) add(lower, low(at), first_class + classes.classes[at]);
+    add(upper, high(at - 1), write_tree<Wide>(lower, NW_ADDRESS_LOW, lines));
+    const bool ends_space = high(at - 1) == std::numeric_limits<std::uint64_t>::max();
+    const bool next_follows = at < pieces && high(at) == high(at - 1) + 1;
+    if (lower.size() > 1 && !ends_space && !next_follows) add(upper, high(at - 1) + 1, first_class + classes.classes[at - 1]);
+    if (lines.size() > NW_MAX_IMAGE_LINES) return false;
+  }
+  header.v6_root = write_tree<Wide>(upper, NW_ADDRESS_TREE, lines);
+  return lines.size() <= NW_MAX_IMAGE_LINES;
+}
+
+}  // namespace nodewall::compile

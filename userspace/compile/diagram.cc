@@ -1,0 +1,232 @@
+#include "compile/diagram.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace nodewall::compile {
+namespace {
+
+constexpr std::size_t kFirstTable = 1U << 10;
+constexpr std::size_t kMostCache = 1U << 20;
+constexpr std::size_t kMostNodes = 12U << 20;  // about a gigabyte
+
+std::uint32_t mix(std::uint64_t value) {
+  value *= 0x9e3779b97f4a7c15ULL;
+  value ^= value >> 32;
+  value *= 0xd6e8feb86659fd93ULL;
+  return static_cast<std::uint32_t>(value >> 32);
+}
+
+std::uint32_t hash_of(unsigned dimension, unsigned digit, const std::array<Edge, kFan>& edges) {
+  std::uint64_t hash = dimension * 8 + digit + 1;
+  for (unsigned i = 0; i < kFan; i += 2) {
+    hash ^= std::uint64_t{edges[i]} << 32 | edges[i + 1];
+    hash *= 0x9e3779b97f4a7c15ULL;
+    hash ^= hash >> 29;
+  }
+  return mix(hash);
+}
+
+unsigned digits_for(std::uint32_t count) {
+  unsigned digits = 1;
+  while (digits < 8 && (std::uint64_t{count} - (count > 0 ? 1 : 0)) >> (4 * digits) != 0) ++digits;
+  return digits;
+}
+
+}  // namespace
+
+Diagrams::Diagrams(const std::array<std::uint32_t, kDimensions>& class_counts)
+    : counts_(class_counts), table_(kFirstTable), cache_(kFirstTable) {
+  for (unsigned i = 0; i < kDimensions; ++i) digits_[i] = digits_for(counts_[i]);
+}
+
+void Diagrams::set_order(const Order& order) {
+  const auto before = rank_;
+  for (unsigned i = 0; i < kDimensions; ++i) rank_[order[i]] = i;
+  if (rank_ != before) std::ranges::fill(cache_, Cached{});  // its results are right, but shaped otherwise
+}
+
+void Diagrams::set_limits(DiagramLimits limits) {
+  most_nodes_ = std::min(nodes_.size() + limits.nodes, kMostNodes);
+  steps_left_ = limits.steps;
+  exhausted_ = false;
+}
+
+bool Diagrams::step() {
+  if (steps_left_ == 0 || nodes_.size() >= most_nodes_) exhausted_ = true;
+  if (!exhausted_) --steps_left_;
+  return !exhausted_;
+}
+
+Edge Diagrams::intern(unsigned dimension, unsigned digit, const std::array<Edge, kFan>& edges) {
+  if (std::ranges::all_of(edges, [&](Edge edge) { return edge == edges[0]; })) return edges[0];
+  if (!step()) return kNothing;
+  const auto hash = hash_of(dimension, digit, edges);
+  const auto mask = table_.size() - 1;
+  auto slot = hash & mask;
+  for (; table_[slot] != 0; slot = (slot + 1) & mask) {
+    const auto& other = nodes_[table_[slot] - 1];
+    if (other.hash == hash && other.dimension == dimension && other.digit == digit && other.edges == edges)
+      return 0x80000000U | (table_[slot] - 1);
+  }
+  Node made{.edges = edges, .least = kNothing, .greatest = 0, .hash = hash,
+            .dimension = static_cast<std::uint8_t>(dimension), .digit = static_cast<std::uint8_t>(digit)};
+  for (const auto edge : edges) {
+    made.least = std::min(made.least, is_node(edge) ? node(edge).least : edge);
+    made.greatest = std::max(made.greatest, is_node(edge) ? node(edge).greatest : edge);
+  }
+  nodes_.push_back(made);
+  table_[slot] = static_cast<std::uint32_t>(nodes_.size());
+  if (nodes_.size() * 2 > table_.size()) grow_table();
+  return 0x80000000U | static_cast<std::uint32_t>(nodes_.size() - 1);
+}
+
+void Diagrams::grow_table() {
+  table_.assign(table_.size() * 2, 0);
+  const auto mask = table_.size() - 1;
+  for (std::uint32_t i = 0; i < nodes_.size(); ++i) {
+    auto slot = nodes_[i].hash & mask;
+    while (table_[slot] != 0) slot = (slot + 1) & mask;
+    table_[slot] = i + 1;
+  }
+  if (cache_.size() < kMostCache) cache_.assign(cache_.size() * 2, Cached{});
+}
+
+// Where on a path a node stands; leaves are last.
+unsigned Diagrams::rank(Edge edge) const {
+  if (!is_node(edge)) return kDimensions * 8;
+  const auto& it = node(edge);
+  return rank_[it.dimension] * 8 + 7 - it.digit;
+}
+
+Diagrams::Cached& Diagrams::cached(Edge a, Edge b, std::uint32_t operation) {
+  const auto hash = mix((std::uint64_t{a} << 32 | b) + operation * 0x632be59bd9b4e019ULL);
+  return cache_[hash & (cache_.size() - 1)];
+}
+
+// Leaves, and edges of which one is known to decide everywhere.
+bool Diagrams::decided(Edge a, Edge b, std::uint32_t operation, Edge& result) const {
+  if (operation != 0) {
+    if (is_node(a)) return false;
+    const bool goes_on = a == kNothing ? nothing_goes_on_ : a % 2 == 0;
+    result = goes_on ? b : a;
+    return true;
+  }
+  const auto least_a = is_node(a) ? node(a).least : a, least_b = is_node(b) ? node(b).least : b;
+  const auto greatest_a = is_node(a) ? node(a).greatest : a, greatest_b = is_node(b) ? node(b).greatest : b;
+  if (a == b || greatest_a <= least_b)
+    result = a;
+  else if (greatest_b <= least_a)
+    result = b;
+  else
+    return false;
+  return true;
+}
+
+Edge Diagrams::apply(Edge a, Edge b, std::uint32_t operation) {
+  Edge result = kNothing;
+  if (decided(a, b, operation, result)) return result;
+  if (operation == 0 && a > b) std::swap(a, b);
+  if (const auto& known = cached(a, b, operation); known.a == a && known.b == b && known.operation == operation)
+    return known.result;
+  if (!step()) return kNothing;
+  const auto rank_a = rank(a), rank_b = rank(b);
+  const auto& top = node(rank_a <= rank_b ? a : b);
+  const unsigned dimension = top.dimension, digit = top.digit;
+  std::array<Edge, kFan> edges{};
+  for (unsigned i = 0; i < kFan; ++i) {
+    edges[i] = apply(rank_a <= rank_b ? node(a).edges[i] : a, rank_b <= rank_a ? node(b).edges[i] : b, operation);
+    if (exhausted_) return kNothing;
+  }
+  result = intern(dimension, digit, edges);
+  if (exhausted_) return kNothing;
+  cached(a, b, operation) = {a, b, operation, result};
+  return result;
+}
+
+Edge Diagrams::least(Edge a, Edge b) { return apply(a, b, 0); }
+
+Edge Diagrams::follow(Edge first, Edge next, bool nothing_goes_on) {
+  ++operation_;
+  nothing_goes_on_ = nothing_goes_on;
+  return apply(first, next, operation_);
+}
+
+// In halves: the diagrams that meet are of like size.
+Edge Diagrams::least_of(std::span<Edge> edges) {
+  if (edges.empty()) return kNothing;
+  for (auto size = edges.size(); size > 1; size = (size + 1) / 2)
+    for (std::size_t i = 0; i * 2 < size; ++i)
+      edges[i] = i * 2 + 1 < size ? least(edges[i * 2], edges[i * 2 + 1]) : edges[i * 2];
+  return edges[0];
+}
+
+Edge Diagrams::build(unsigned dimension, std::span<const Entry> entries) {
+  if (entries.empty() || exhausted_) return kNothing;
+  if (entries.size() == 1 && entries[0].first == 0 && entries[0].last + 1 == counts_[dimension]) return entries[0].edge;
+  return build_digit(dimension, digits_[dimension] - 1, 0, entries);
+}
+
+// `entries`: ascending, disjoint, those that touch the 16^(digit + 1) numbers from `base` on. Numbers that no class has are
+// as the last that one has, so that they make no difference.
+Edge Diagrams::build_digit(unsigned dimension, unsigned digit, std::uint64_t base, std::span<const Entry> entries) {
+  const std::uint64_t width = std::uint64_t{1} << (4 * digit);
+  std::array<Edge, kFan> edges{};
+  std::size_t at = 0;
+  for (unsigned i = 0; i < kFan; ++i) {
+    const auto first = base + i * width;
+    if (first >= counts_[dimension]) {
+      edges[i] = edges[i - 1];
+      continue;
+    }
+    const auto last = std::min<std::uint64_t>(first + width, counts_[dimension]) - 1;
+    while (at < entries.size() && entries[at].last < first) ++at;
+    auto end = at;
+    while (end < entries.size() && entries[end].first <= last) ++end;
+    if (at == end)
+      edges[i] = kNothing;
+    else if (entries[at].first <= first && entries[at].last >= last)
+      edges[i] = entries[at].edge;
+    else
+      edges[i] = build_digit(dimension, digit - 1, first, entries.subspan(at, end - at));
+    if (exhausted_) return kNothing;
+  }
+  return intern(dimension, digit, edges);
+}
+
+Edge Diagrams::narrow(unsigned dimension, std::span<const Part> parts) {
+  std::vector<Entry> entries;
+  for (const auto& part : parts)
+    for (const auto& run : *part.runs)
+      for (auto id = run.first; id <= run.last; ++id) entries.push_back({id, id, part.inside});
+  if (!std::ranges::is_sorted(entries, {}, &Entry::first)) std::ranges::stable_sort(entries, {}, &Entry::first);
+  std::size_t kept = 0;
+  for (const auto& entry : entries) {
+    if (kept > 0 && entries[kept - 1].first == entry.first)
+      entries[kept - 1].edge = least(entries[kept - 1].edge, entry.edge);
+    else
+      entries[kept++] = entry;
+  }
+  entries.resize(kept);
+  return build(dimension, entries);
+}
+
+Edge Diagrams::combine(unsigned dimension, std::span<const Part> parts) {
+  std::vector<Part> few;
+  std::vector<Edge> broad;
+  std::vector<Entry> entries;
+  for (const auto& part : parts) {
+    if (parts.size() > 1 && count(*part.runs) < kBroadClassesARun * part.runs->size()) {
+      few.push_back(part);
+      continue;
+    }
+    entries.clear();
+    for (const auto& run : *part.runs) entries.push_back({run.first, run.last, part.inside});
+    broad.push_back(build(dimension, entries));
+    if (exhausted_) return kNothing;
+  }
+  if (!few.empty()) broad.push_back(narrow(dimension, few));
+  return least_of(broad);
+}
+
+}  // namespace nodewall::compile

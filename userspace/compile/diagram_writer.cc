@@ -1,0 +1,186 @@
+#include "compile/diagram_writer.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace nodewall::compile {
+namespace {
+
+constexpr std::size_t kListKeys = 7;
+
+std::uint32_t reference(std::uint32_t kind, unsigned dimension, unsigned shift, std::uint32_t line) {
+  return kind << 30 | dimension << 28 | shift << 24 | line;
+}
+
+std::uint32_t leaf_reference(Edge edge) { return edge == kNothing ? NW_NO_MATCH : edge >> 1; }
+
+}  // namespace
+
+std::uint32_t DiagramWriter::take_lines(std::size_t lines) {
+  const auto first = lines_.size();
+  if (first + lines >= NW_MAX_IMAGE_LINES) {
+    full_ = true;
+    return 0;
+  }
+  lines_.resize(first + lines);
+  return static_cast<std::uint32_t>(first);
+}
+
+std::uint32_t DiagramWriter::write(Edge edge) {
+  written_.resize(diagrams_.node_count());
+  marks_.resize(diagrams_.node_count());
+  return write_node(edge);
+}
+
+std::size_t DiagramWriter::depth(Edge edge) const { return is_node(edge) ? written_[node_index(edge)].depth : 0; }
+
+// A list or a row compares whole class numbers, so it can stand only where the highest digit does.
+std::uint32_t DiagramWriter::write_node(Edge edge) {
+  if (!is_node(edge)) return leaf_reference(edge);
+  const auto index = node_index(edge);
+  if (written_[index].depth != 0) return written_[index].ref;
+  if (full_) return NW_NO_MATCH;
+  const auto& node = diagrams_.node(edge);
+  const auto digits = diagrams_.digits(node.dimension);
+  std::uint32_t ref = 0;
+  if (digits > 1 && node.digit + 1U == digits) {
+    if (write_list(edge, ref)) return ref;
+    if (row_is_smaller(edge)) return write_row(edge);
+  }
+  return write_radix(edge);
+}
+
+std::uint32_t DiagramWriter::write_radix(Edge edge) {
+  const auto& node = diagrams_.node(edge);
+  const auto line = take_lines(1);
+  if (full_) return NW_NO_MATCH;
+  std::size_t deepest = 0;
+  for (unsigned i = 0; i < kFan; ++i) {
+    const auto child = write_node(node.edges[i]);
+    lines_[line].words[i] = child;
+    deepest = std::max(deepest, depth(node.edges[i]));
+  }
+  const auto ref = reference(NW_REF_RADIX, node.dimension, node.digit, line);
+  written_[node_index(edge)] = {ref, static_cast<std::uint32_t>(deepest + 1)};
+  return ref;
+}
+
+// What most class numbers lead to, judged digit by digit.
+Edge DiagramWriter::usual_edge(Edge edge) const {
+  const auto dimension = diagrams_.node(edge).dimension;
+  while (is_node(edge) && diagrams_.node(edge).dimension == dimension) {
+    auto edges = diagrams_.node(edge).edges;
+    std::ranges::sort(edges);
+    std::size_t best = 0, best_length = 0;
+    for (std::size_t i = 0; i < kFan;) {
+      auto end = i;
+      while (end < kFan && edges[end] == edges[i]) ++end;
+      if (end - i > best_length) {
+        best = i;
+        best_length = end - i;
+      }
+      i = end;
+    }
+    edge = edges[best];
+  }
+  return edge;
+}
+
+// The classes that do not lead to `usual`; false when they are too many for a list.
+bool DiagramWriter::collect(Edge edge, std::uint32_t base, Edge usual, std::vector<ListItem>& items) const {
+  const auto& node = diagrams_.node(edge);
+  const auto classes = diagrams_.class_count(node.dimension);
+  for (unsigned i = 0; i < kFan; ++i) {
+    const auto next = node.edges[i];
+    const auto first = base + (i << (4 * node.digit));
+    if (next == usual || first >= classes) continue;
+    const bool inside = is_node(next) && diagrams_.node(next).dimension == node.dimension;
+    if (inside && diagrams_.node(next).digit + 1 == node.digit) {
+      if (!collect(next, first, usual, items)) return false;
+      continue;
+    }
+    if (inside) return false;  // a digit is skipped: as many exceptions as it has values
+    const auto last = std::min(first + (1U << (4 * node.digit)), classes) - 1;
+    if (items.size() + (last - first) + 1 > kListKeys) return false;
+    for (auto id = first; id <= last; ++id) items.push_back({id, next});
+  }
+  return items.size() <= kListKeys;
+}
+
+bool DiagramWriter::write_list(Edge edge, std::uint32_t& ref) {
+  const auto usual = usual_edge(edge);
+  std::vector<ListItem> items;
+  items.reserve(kListKeys);
+  if (!collect(edge, 0, usual, items)) return false;
+  const auto line = take_lines(1);
+  if (full_) return false;
+  nw_list list{};
+  std::ranges::fill(list.keys, 0xffffffffU);
+  std::size_t deepest = depth(usual);
+  const auto otherwise = write_node(usual);
+  deepest = std::max(deepest, depth(usual));
+  std::ranges::fill(list.children, otherwise);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    list.keys[i] = items[i].id;
+    list.children[i] = write_node(items[i].edge);
+    deepest = std::max(deepest, depth(items[i].edge));
+  }
+  std::memcpy(&lines_[line], &list, sizeof(list));
+  ref = reference(NW_REF_LIST, diagrams_.node(edge).dimension, 0, line);
+  written_[node_index(edge)] = {ref, static_cast<std::uint32_t>(deepest + 1)};
+  return true;
+}
+
+// Nodes of this dimension that would have to be written for `edge`; stops counting behind `most`.
+std::size_t DiagramWriter::count_unwritten(Edge edge, unsigned dimension, std::size_t most, std::size_t& seen) {
+  if (!is_node(edge) || seen > most) return seen;
+  const auto index = node_index(edge);
+  const auto& node = diagrams_.node(edge);
+  if (node.dimension != dimension || marks_[index] == mark_ || written_[index].depth != 0) return seen;
+  marks_[index] = mark_;
+  ++seen;
+  for (const auto next : node.edges) count_unwritten(next, dimension, most, seen);
+  return seen;
+}
+
+// A row is one access instead of one a digit, so it may be somewhat larger than the nodes it replaces.
+bool DiagramWriter::row_is_smaller(Edge edge) {
+  const auto dimension = diagrams_.node(edge).dimension;
+  const std::size_t row = (diagrams_.class_count(dimension) + kFan - 1) / kFan;
+  std::size_t seen = 0;
+  ++mark_;
+  return count_unwritten(edge, dimension, row, seen) * 2 >= row;
+}
+
+// Writes the references of the `width` classes from `first` on; the depth of the deepest.
+std::size_t DiagramWriter::fill_row(Edge edge, std::uint64_t first, std::uint64_t width, std::uint32_t line,
+                                    unsigned dimension) {
+  const auto classes = diagrams_.class_count(dimension);
+  if (first >= classes || full_) return 0;
+  if (!is_node(edge) || diagrams_.node(edge).dimension != dimension) {
+    const auto ref = write_node(edge);
+    const auto end = std::min<std::uint64_t>(first + width, classes);
+    for (auto id = first; id < end; ++id) lines_[line + id / kFan].words[id % kFan] = ref;
+    return depth(edge);
+  }
+  const auto& node = diagrams_.node(edge);
+  const auto part = width / kFan;
+  const bool skipped = part != std::uint64_t{1} << (4 * node.digit);
+  std::size_t deepest = 0;
+  for (unsigned i = 0; i < kFan; ++i)
+    deepest = std::max(deepest, fill_row(skipped ? edge : node.edges[i], first + i * part, part, line, dimension));
+  return deepest;
+}
+
+std::uint32_t DiagramWriter::write_row(Edge edge) {
+  const auto dimension = diagrams_.node(edge).dimension;
+  const auto line = take_lines((diagrams_.class_count(dimension) + kFan - 1) / kFan);
+  if (full_) return NW_NO_MATCH;
+  const auto width = std::uint64_t{1} << (4 * diagrams_.digits(dimension));
+  const auto deepest = fill_row(edge, 0, width, line, dimension);
+  const auto ref = reference(NW_REF_ROW, dimension, 0, line);
+  written_[node_index(edge)] = {ref, static_cast<std::uint32_t>(deepest + 1)};
+  return ref;
+}
+
+}  // namespace nodewall::compile

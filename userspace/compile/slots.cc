@@ -1,0 +1,70 @@
+// Stable slots: owners that stay keep theirs.
+#include <algorithm>
+#include <set>
+
+#include "compile/table_image.h"
+
+namespace nodewall::compile {
+namespace {
+
+// `owners`: sorted, unique.
+template <class Key>
+std::map<Key, std::uint32_t> assign(const std::map<Key, std::uint32_t>& previous, const std::vector<Key>& owners) {
+  std::vector<std::uint32_t> slots(owners.size());
+  std::vector<bool> kept(owners.size(), false);
+  std::set<std::uint32_t> taken;
+  auto before = previous.begin();
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    while (before != previous.end() && before->first < owners[i]) ++before;
+    if (before == previous.end() || before->first != owners[i]) continue;
+    kept[i] = taken.insert(before->second).second;  // a slot that two owners claim is one's only
+    slots[i] = before->second;
+  }
+  std::map<Key, std::uint32_t> made;
+  std::uint32_t next = 0;
+  auto used = taken.begin();
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    if (!kept[i]) {
+      for (; used != taken.end() && *used == next; ++used) ++next;
+      slots[i] = next++;
+    }
+    made.emplace_hint(made.end(), owners[i], slots[i]);
+  }
+  return made;
+}
+
+template <class Key>
+void sort_unique(std::vector<Key>& keys) {
+  if (!std::ranges::is_sorted(keys)) std::ranges::sort(keys);
+  const auto doubles = std::ranges::unique(keys);
+  keys.erase(doubles.begin(), doubles.end());
+}
+
+// Everything that can decide in this direction, reachable or not: what is reachable changes with addresses, slots need not.
+void add_keys(const resolve::DirectionPolicy& policy, std::uint32_t direction, std::vector<RuleKey>& keys) {
+  for (const auto& tier : policy.tiers) {
+    for (const auto& rule : tier.rules)
+      if (rule.action == model::Action::Allow || rule.action == model::Action::Deny) keys.push_back({direction, rule.origin});
+    keys.push_back({direction, {.tier = tier.name, .policy = "", .rule = -1}});
+  }
+  for (const auto& rule : policy.profile_rules)
+    if (rule.action != model::Action::Log) keys.push_back({direction, rule.origin});
+  keys.push_back({direction, {}});
+}
+
+}  // namespace
+
+Slots assign_slots(const Slots& previous, const resolve::Resolved& resolved) {
+  std::vector<std::string> endpoints;
+  std::vector<RuleKey> rules;
+  for (const auto& endpoint : resolved.endpoints) {
+    endpoints.push_back(endpoint.host_endpoint);
+    add_keys(endpoint.ingress, NW_INGRESS, rules);
+    add_keys(endpoint.egress, NW_EGRESS, rules);
+  }
+  sort_unique(endpoints);
+  sort_unique(rules);
+  return {.endpoints = assign(previous.endpoints, endpoints), .rules = assign(previous.rules, rules)};
+}
+
+}  // namespace nodewall::compile
