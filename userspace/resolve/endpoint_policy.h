@@ -19,7 +19,7 @@
 
 namespace nodewall::resolve {
 
-// A set of addresses: masked, sorted, unique, of both families; may overlap.
+// A set of addresses: masked, sorted, unique, of both families; no member covers another.
 struct AddressSet {
   std::vector<Cidr> members;
   bool operator==(const AddressSet&) const = default;
@@ -44,7 +44,8 @@ struct Origin {
 };
 
 // A rule after named ports were split: several of them may share an origin (same action, neighbours in order).
-// Log rules do not decide and are left out (a condition reports them).
+// Log rules do not decide and are left out (a condition reports them). Ports are given only with protocols that have ports; icmp and
+// not_icmp only in a rule of one family and of that family's ICMP alone.
 struct ResolvedRule {
   model::Action action = model::Action::Deny;  // Allow, Deny, Pass
   bool v4 = true;
