@@ -29,12 +29,14 @@ std::uint32_t DiagramWriter::take_lines(std::size_t lines) {
 std::uint32_t DiagramWriter::write(Edge edge) {
   written_.resize(diagrams_.node_count());
   marks_.resize(diagrams_.node_count());
+  // Only here: below, rows of diagrams that differ in a few classes would share nothing.
+  if (is_node(edge) && written_[node_index(edge)].depth == 0 && row_is_worth_it(edge)) return write_row(edge);
   return write_node(edge);
 }
 
 std::size_t DiagramWriter::depth(Edge edge) const { return is_node(edge) ? written_[node_index(edge)].depth : 0; }
 
-// A list or a row compares whole class numbers, so it can stand only where the highest digit does.
+// A list compares whole class numbers, so it can stand only where the highest digit does.
 std::uint32_t DiagramWriter::write_node(Edge edge) {
   if (!is_node(edge)) return leaf_reference(edge);
   const auto index = node_index(edge);
@@ -43,10 +45,7 @@ std::uint32_t DiagramWriter::write_node(Edge edge) {
   const auto& node = diagrams_.node(edge);
   const auto digits = diagrams_.digits(node.dimension);
   std::uint32_t ref = 0;
-  if (digits > 1 && node.digit + 1U == digits) {
-    if (write_list(edge, ref)) return ref;
-    if (row_is_smaller(edge)) return write_row(edge);
-  }
+  if (digits > 1 && node.digit + 1U == digits && write_list(edge, ref)) return ref;
   return write_radix(edge);
 }
 
@@ -68,20 +67,23 @@ std::uint32_t DiagramWriter::write_radix(Edge edge) {
 // What most class numbers lead to, judged digit by digit.
 Edge DiagramWriter::usual_edge(Edge edge) const {
   const auto dimension = diagrams_.node(edge).dimension;
+  const auto classes = diagrams_.class_count(dimension);
+  std::uint32_t base = 0;
   while (is_node(edge) && diagrams_.node(edge).dimension == dimension) {
-    auto edges = diagrams_.node(edge).edges;
-    std::ranges::sort(edges);
-    std::size_t best = 0, best_length = 0;
-    for (std::size_t i = 0; i < kFan;) {
-      auto end = i;
-      while (end < kFan && edges[end] == edges[i]) ++end;
-      if (end - i > best_length) {
+    const auto& node = diagrams_.node(edge);
+    const std::uint32_t width = 1U << (4 * node.digit);
+    const auto used = std::min<std::uint32_t>((classes - base + width - 1) / width, kFan);  // edges that a class takes
+    unsigned best = 0, best_count = 0;
+    for (unsigned i = 0; i < used; ++i) {
+      unsigned same = 0;
+      for (unsigned k = i; k < used; ++k) same += node.edges[k] == node.edges[i] ? 1 : 0;
+      if (same > best_count) {
         best = i;
-        best_length = end - i;
+        best_count = same;
       }
-      i = end;
     }
-    edge = edges[best];
+    base += best * width;
+    edge = node.edges[best];
   }
   return edge;
 }
@@ -144,8 +146,9 @@ std::size_t DiagramWriter::count_unwritten(Edge edge, unsigned dimension, std::s
 }
 
 // A row is one access instead of one a digit, so it may be somewhat larger than the nodes it replaces.
-bool DiagramWriter::row_is_smaller(Edge edge) {
+bool DiagramWriter::row_is_worth_it(Edge edge) {
   const auto dimension = diagrams_.node(edge).dimension;
+  if (diagrams_.digits(dimension) == 1) return false;
   const std::size_t row = (diagrams_.class_count(dimension) + kFan - 1) / kFan;
   std::size_t seen = 0;
   ++mark_;

@@ -35,7 +35,7 @@ class DiagramWriter {
   [[nodiscard]] Edge usual_edge(Edge edge) const;
   bool collect(Edge edge, std::uint32_t base, Edge usual, std::vector<ListItem>& items) const;
   std::size_t fill_row(Edge edge, std::uint64_t first, std::uint64_t width, std::uint32_t line, unsigned dimension);
-  [[nodiscard]] bool row_is_smaller(Edge edge);
+  [[nodiscard]] bool row_is_worth_it(Edge edge);
   std::size_t count_unwritten(Edge edge, unsigned dimension, std::size_t most, std::size_t& seen);
   std::uint32_t take_lines(std::size_t lines);
 

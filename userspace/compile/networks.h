@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "compile/content_index.h"
 #include "compile/partition.h"
 #include "resolve/endpoint_policy.h"
 
@@ -38,13 +39,11 @@ class Networks {
 
   void read(const resolve::AddressSet& set);
   [[nodiscard]] std::uint64_t fingerprint(SetId set) const;
-  void grow_table();
 
   const std::vector<resolve::AddressSet>& sets_;
   std::vector<SetId> ids_;  // by SetIndex
   std::vector<Coverage> coverage_;
-  std::vector<std::uint64_t> fingerprints_;  // finds candidates; contents are compared
-  std::vector<std::uint32_t> table_ = std::vector<std::uint32_t>(64);
+  ContentIndex index_;
 };
 
 }  // namespace nodewall::compile

@@ -7,10 +7,6 @@ namespace {
 
 constexpr std::uint32_t kLast = kPorts - 1;
 
-bool contains_zero(const std::vector<model::PortRange>& ports) {
-  return std::ranges::any_of(ports, [](const auto& range) { return range.first == 0; });
-}
-
 Interval<std::uint32_t> icmp_interval(const model::Icmp& icmp) {
   if (!icmp.type) return {0, kLast};
   const std::uint32_t type = *icmp.type;
@@ -18,13 +14,11 @@ Interval<std::uint32_t> icmp_interval(const model::Icmp& icmp) {
   return {type << 8 | *icmp.code, type << 8 | *icmp.code};
 }
 
+// No port of a protocol that has none matches.
 void append_ports(PortIntervals& made, unsigned protocol, const std::vector<model::PortRange>& ports) {
   const std::uint32_t base = protocol << 16;
-  if (has_ports(protocol)) {
-    for (const auto& range : ports) append_interval(made, base | range.first, base | range.last);
-  } else if (contains_zero(ports)) {
-    append_interval(made, base, base | kLast);
-  }
+  if (!has_ports(protocol)) return;
+  for (const auto& range : ports) append_interval(made, base | range.first, base | range.last);
 }
 
 void append_icmp(PortIntervals& made, unsigned protocol, const resolve::ResolvedRule& rule) {
@@ -49,11 +43,10 @@ PortIntervals destination_intervals(const resolve::ResolvedRule& rule) {
   for (auto at = rule.protocols._Find_first(); at < kProtocols; at = rule.protocols._Find_next(at)) {
     const auto protocol = static_cast<unsigned>(at);
     if (!is_icmp(protocol) && rule.icmp) continue;
-    if (is_icmp(protocol) && rule.destination.ports && !contains_zero(*rule.destination.ports)) continue;
-    if (is_icmp(protocol))
-      append_icmp(made, protocol, rule);
-    else if (rule.destination.ports)
+    if (rule.destination.ports)
       append_ports(made, protocol, *rule.destination.ports);
+    else if (is_icmp(protocol))
+      append_icmp(made, protocol, rule);
     else
       append_interval(made, protocol << 16, protocol << 16 | kLast);
   }

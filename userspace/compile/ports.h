@@ -1,5 +1,5 @@
 // Ports: criteria on protocol with destination port, ICMP type and code, or source port, as interval sets over one space:
-// protocol << 16 | port (ICMP: type << 8 | code). Protocols without ports are looked at with port 0.
+// protocol << 16 | port (ICMP: type << 8 | code). No port criterion matches a protocol without ports.
 #pragma once
 
 #include <cstdint>

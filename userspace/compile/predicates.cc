@@ -5,11 +5,6 @@
 namespace nodewall::compile {
 namespace {
 
-std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
-  hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-  return hash ^ hash >> 29;
-}
-
 bool is_whole(const PortIntervals& ports) {
   return ports.size() == 1 && ports[0].first == 0 && ports[0].last == kProtocols * kPorts - 1;
 }
@@ -43,35 +38,34 @@ void Predicates::simplify(SidePredicate& side, std::uint8_t families) const {
 
 PredicateId Predicates::side_id(SidePredicate side, const resolve::ResolvedRule& rule) {
   std::uint64_t hash = side.families;
-  for (const auto set : side.in) hash = mix(hash, set);
-  for (const auto set : side.not_in) hash = mix(hash, set | 1ULL << 32);
-  const auto [first, last] = side_index_.equal_range(hash);
-  for (auto it = first; it != last; ++it)
-    if (sides[it->second] == side) return it->second;
-  const auto id = static_cast<PredicateId>(sides.size());
-  sides.push_back(std::move(side));
-  side_rules.push_back(&rule);
-  side_index_.emplace(hash, id);
+  for (const auto set : side.in) hash = mix_hash(hash, set);
+  for (const auto set : side.not_in) hash = mix_hash(hash, set | 1ULL << 32);
+  const auto fresh = static_cast<PredicateId>(sides.size());
+  const auto id = side_index_.find_or_add(hash, fresh, [&](PredicateId other) { return sides[other] == side; });
+  if (id == fresh) {
+    sides.push_back(std::move(side));
+    side_rules.push_back(&rule);
+  }
   return id;
 }
 
-PredicateId Predicates::ports_id(PortIntervals ports, std::vector<PortIntervals>& known, Index& index,
+PredicateId Predicates::ports_id(PortIntervals ports, std::vector<PortIntervals>& known, ContentIndex& index,
                                  std::vector<const resolve::ResolvedRule*>& rules, const resolve::ResolvedRule& rule) {
   if (is_whole(ports)) return kAny;
   std::uint64_t hash = ports.size();
-  for (const auto& it : ports) hash = mix(hash, std::uint64_t{it.first} << 32 | it.last);
-  const auto [first, last] = index.equal_range(hash);
-  for (auto it = first; it != last; ++it)
-    if (known[it->second] == ports) return it->second;
-  const auto id = static_cast<PredicateId>(known.size());
-  known.push_back(std::move(ports));
-  rules.push_back(&rule);
-  index.emplace(hash, id);
+  for (const auto& it : ports) hash = mix_hash(hash, std::uint64_t{it.first} << 32 | it.last);
+  const auto fresh = static_cast<PredicateId>(known.size());
+  const auto id = index.find_or_add(hash, fresh, [&](PredicateId other) { return known[other] == ports; });
+  if (id == fresh) {
+    known.push_back(std::move(ports));
+    rules.push_back(&rule);
+  }
   return id;
 }
 
 std::optional<Criteria> Predicates::of(const resolve::ResolvedRule& rule) {
   std::uint8_t families = static_cast<std::uint8_t>((rule.v4 ? kV4 : 0) | (rule.v6 ? kV6 : 0));
+  if (rule.icmp) families &= static_cast<std::uint8_t>((rule.protocols[1] ? kV4 : 0) | (rule.protocols[58] ? kV6 : 0));
   auto source = side_of(rule.source, families);
   auto destination = side_of(rule.destination, families);
   auto l4_intervals = destination_intervals(rule);

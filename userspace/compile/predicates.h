@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "compile/networks.h"
@@ -44,15 +43,13 @@ class Predicates {
   std::vector<const resolve::ResolvedRule*> side_rules, l4_rules, source_port_rules;
 
  private:
-  using Index = std::unordered_multimap<std::uint64_t, PredicateId>;
-
   SidePredicate side_of(const resolve::Side& side, std::uint8_t& families);
   void simplify(SidePredicate& side, std::uint8_t families) const;
   PredicateId side_id(SidePredicate side, const resolve::ResolvedRule& rule);
-  static PredicateId ports_id(PortIntervals ports, std::vector<PortIntervals>& known, Index& index,
+  static PredicateId ports_id(PortIntervals ports, std::vector<PortIntervals>& known, ContentIndex& index,
                               std::vector<const resolve::ResolvedRule*>& rules, const resolve::ResolvedRule& rule);
 
-  Index side_index_, l4_index_, source_port_index_;
+  ContentIndex side_index_, l4_index_, source_port_index_;
 };
 
 }  // namespace nodewall::compile

@@ -14,21 +14,17 @@ std::uint64_t hash_of(const RuleEntry& entry) {
   std::uint64_t hash = static_cast<std::uint32_t>(entry.origin.rule);
   for (const std::uint64_t part : {std::uint64_t{text(entry.origin.tier)}, std::uint64_t{text(entry.origin.policy)},
                                    std::uint64_t{entry.direction} << 16 | (entry.allow ? 256U : 0U) | entry.reason})
-    hash = (hash ^ part) * 0x9e3779b97f4a7c15ULL + (hash >> 31);
+    hash = mix_hash(hash, part);
   return hash;
 }
 
 }  // namespace
 
 std::uint32_t RuleTable::key(RuleEntry entry) {
-  const auto hash = hash_of(entry);
-  const auto [first, last] = index_.equal_range(hash);
-  for (auto it = first; it != last; ++it)
-    if (entries_[it->second] == entry) return it->second;
-  const auto made = static_cast<std::uint32_t>(entries_.size());
-  entries_.push_back(std::move(entry));
-  index_.emplace(hash, made);
-  return made;
+  const auto fresh = static_cast<std::uint32_t>(entries_.size());
+  const auto key = index_.find_or_add(hash_of(entry), fresh, [&](std::uint32_t other) { return entries_[other] == entry; });
+  if (key == fresh) entries_.push_back(std::move(entry));
+  return key;
 }
 
 // An order of all keys that every chain agrees with, as far as there is one.

@@ -6,9 +6,9 @@
 
 #include <cstdint>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "compile/content_index.h"
 #include "compile/table_image.h"
 
 namespace nodewall::compile {
@@ -39,7 +39,7 @@ class RuleTable {
   void number_chain(const std::vector<std::uint32_t>& chain, const std::vector<std::uint32_t>& first_index);
 
   std::vector<RuleEntry> entries_;
-  std::unordered_multimap<std::uint64_t, std::uint32_t> index_;
+  ContentIndex index_;
   std::vector<std::uint32_t> key_by_index_;
   std::vector<std::vector<std::uint32_t>> more_indices_;  // by key: entries beside the first
   std::vector<std::vector<std::uint32_t>> indices_;       // by chain

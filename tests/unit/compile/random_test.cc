@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "oracle/oracle.h"
 #include "reference.h"
 
 namespace nodewall::compile::test {
@@ -210,17 +211,24 @@ std::string text(const resolve::Judgement& it) {
 
 TEST_CASE("the image answers random packets as a scan over the rules does") {
   const auto first = seed();
-  std::size_t judged = 0, allowed = 0;
+  std::size_t judged = 0, allowed = 0, by_oracle = 0;
   for (std::uint64_t round = 0; round < 3000; ++round) {
     Random random(first + round);
-    const auto resolved = random_policy(random);
+    auto resolved = random_policy(random);
     const auto slots = assign_slots({}, resolved);
     const auto image = compile(resolved, slots);
     REQUIRE(image);
     for (int i = 0; i < 150; ++i) {
-      const auto packet = random_packet(random, resolved);
+      auto packet = random_packet(random, resolved);
       const auto endpoint = below(random, resolved.endpoints.size());
       const auto expected = scan(resolved, endpoint, packet);
+      packet.interface = "eth0";
+      resolved.assignments = {{.interface = "eth0", .ifindex = 1, .endpoint = static_cast<std::uint32_t>(endpoint)}};
+      resolved.local_addresses = {packet.destination};
+      if (!oracle::judge_before_policy(resolved, packet)) {
+        ++by_oracle;
+        CHECK(oracle::judge(resolved, packet) == expected);
+      }
       const auto answer = evaluate(*image, slots.endpoints.at(resolved.endpoints[endpoint].host_endpoint), packet);
       ++judged;
       allowed += answer.allow ? 1 : 0;
@@ -230,7 +238,8 @@ TEST_CASE("the image answers random packets as a scan over the rules does") {
       REQUIRE(text(answer) == text(expected));
     }
   }
-  std::cout << judged << " packets, " << allowed << " allowed\n";
+  std::cout << judged << " packets, " << allowed << " allowed, " << by_oracle << " judged by the oracle too\n";
+  CHECK(by_oracle > judged / 4);
   CHECK(allowed > judged / 20);
   CHECK(allowed < judged - judged / 20);
 }

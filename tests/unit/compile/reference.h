@@ -37,13 +37,14 @@ inline bool in_set(const resolve::AddressSet& set, const Address& value) {
   return std::ranges::any_of(set.members, [&](const Cidr& net) { return net.contains(value); });
 }
 
-inline bool side_matches(const resolve::Resolved& resolved, const resolve::Side& side, const Address& value, std::uint16_t port) {
+inline bool side_matches(const resolve::Resolved& resolved, const resolve::Side& side, const Address& value, bool has_ports,
+                         std::uint16_t port) {
   for (const auto set : side.in)
     if (!in_set(resolved.sets[set], value)) return false;
   for (const auto set : side.not_in)
     if (in_set(resolved.sets[set], value)) return false;
   if (!side.ports) return true;
-  return std::ranges::any_of(*side.ports, [&](const auto& range) { return range.first <= port && port <= range.last; });
+  return has_ports && std::ranges::any_of(*side.ports, [&](const auto& range) { return range.first <= port && port <= range.last; });
 }
 
 inline bool icmp_matches(const model::Icmp& icmp, const resolve::PacketQuery& packet) {
@@ -57,8 +58,8 @@ inline bool matches(const resolve::Resolved& resolved, const resolve::ResolvedRu
   if (!rule.protocols[packet.protocol]) return false;
   if (rule.icmp && !icmp_matches(*rule.icmp, packet)) return false;
   if (rule.not_icmp && icmp_matches(*rule.not_icmp, packet)) return false;
-  return side_matches(resolved, rule.source, packet.source, has_ports ? packet.source_port : 0) &&
-         side_matches(resolved, rule.destination, packet.destination, has_ports ? packet.destination_port : 0);
+  return side_matches(resolved, rule.source, packet.source, has_ports, packet.source_port) &&
+         side_matches(resolved, rule.destination, packet.destination, has_ports, packet.destination_port);
 }
 
 inline resolve::Judgement scan(const resolve::Resolved& resolved, std::size_t endpoint, const resolve::PacketQuery& packet) {
