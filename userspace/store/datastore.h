@@ -3,11 +3,12 @@
 // Reading: every *.yaml, *.yml and *.json in the directory (not in sub-directories, not hidden files), whatever it is called; in a
 // file many documents. The same object in two files is an error of the later one (by file name). Writing: one file an object, named
 // <kind>.<name>.yaml in lower case, written whole and renamed; an object that a person's file holds is changed in that file.
-// What the daemon writes (its Node, automatic host endpoints, KubeControllersConfiguration status) goes to `<run or state dir>`
-// given as `generated`, so that the directory can be read-only.
+// What the daemon writes (its Node, automatic host endpoints, KubeControllersConfiguration status) and the last good versions go to
+// a second directory, `generated`, so that the first can be read-only. docs/datastore.md says which of two versions counts.
 //
 // A file or object that cannot be read or decoded is a diagnostic, and its last good version stays in the snapshot. Files and the
 // directory must belong to root or the caller and must not be writable by group or others; symbolic links out of the directory are refused.
+// Several processes may write at once: check and write are one step. A store is not thread-safe.
 #pragma once
 
 #include <functional>
@@ -47,6 +48,8 @@ class DirectoryStore {
   void drain_watch();
 
   // Errc::conflict "resource already exists" / stale resource_version, Errc::not_found "resource does not exist".
+  // Origin::person changes an object where it is; a new one becomes a file of the directory. Origin::generated never touches
+  // the directory: what would have to be changed there is overridden or left out.
   Status write(const model::Resource& resource, WriteMode mode, Origin origin);
   Status remove(const model::ResourceId& id, Origin origin);
 
@@ -58,5 +61,7 @@ class DirectoryStore {
 
 // --datastore, else NODEWALL_DATASTORE, else /etc/nodewall.
 std::string datastore_path(const std::string& option);
+// Where the generated objects of a directory are kept: <NODEWALL_STATE_DIR, else /var/lib/nodewall>/datastores/<name made of its path>.
+std::string generated_path(const std::string& directory);
 
 }  // namespace nodewall::store
