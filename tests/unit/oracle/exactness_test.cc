@@ -2,6 +2,7 @@
 // statement by statement of docs/semantics.md, and knows nothing of splitting.
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 

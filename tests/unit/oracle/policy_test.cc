@@ -193,7 +193,7 @@ TEST_CASE("case 20: a policy with a namespaceSelector or a serviceAccountSelecto
   policy.namespace_selector.reset();
   policy.service_account_selector = selector("all()");
   CHECK(judge(node.resolve(), tcp(80)).allow);
-  CHECK(condition(node.resolve(), "SelectsNothing", "closed") != nullptr);
+  CHECK(has_condition(node.resolve(), "SelectsNothing", "closed"));
 }
 
 TEST_CASE("case 21: a rule selector matches the nets of a network set, and follows it") {

@@ -1,6 +1,8 @@
 // Which host endpoint governs which interface, and what is said about those that govern none.
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
+
 #include "node.h"
 
 using namespace nodewall;
@@ -16,10 +18,10 @@ TEST_CASE("a named endpoint wins over one by address or by wildcard unless the o
   auto resolved = node.resolve();
   CHECK(governor(resolved, "eth0") == "m-named");
   CHECK(governor(resolved, "eth1") == "n-address");
-  const auto* shadowed = condition(resolved, "Shadowed", "n-address");
-  REQUIRE(shadowed != nullptr);
+  const auto shadowed = condition(resolved, "Shadowed", "n-address");
+  REQUIRE(shadowed);
   CHECK(shadowed->message.find("m-named on eth0") != std::string::npos);
-  CHECK(condition(resolved, "NoInterfaceMatched", "n-address") == nullptr);
+  CHECK_FALSE(has_condition(resolved, "NoInterfaceMatched", "n-address"));
 
   node.hep("b-address", "").expected_ips = {ip("10.0.0.2")};
   CHECK(governor(node.resolve(), "eth0") == "b-address");
@@ -39,8 +41,8 @@ TEST_CASE("an endpoint that names an interface does not fall back to its address
   node.hep("typo", "eht0").expected_ips = {ip("10.0.0.2")};
   const auto resolved = node.resolve();
   CHECK(resolved.assignments.empty());
-  const auto* said = condition(resolved, "NoInterfaceMatched", "typo");
-  REQUIRE(said != nullptr);
+  const auto said = condition(resolved, "NoInterfaceMatched", "typo");
+  REQUIRE(said);
   CHECK(said->severity == Severity::error);
   CHECK(said->message.find("no interface eht0") != std::string::npos);
 }
@@ -79,9 +81,9 @@ TEST_CASE("of two wildcards the lesser name governs and the other is said to be 
   node.hep("a", "*");
   const auto resolved = node.resolve();
   CHECK(governor(resolved, "eth0") == "a");
-  CHECK(condition(resolved, "Shadowed", "b") != nullptr);
-  CHECK(condition(resolved, "NoInterfaceMatched", "b") != nullptr);
-  CHECK(condition(resolved, "Shadowed", "a") == nullptr);
+  CHECK(has_condition(resolved, "Shadowed", "b"));
+  CHECK(has_condition(resolved, "NoInterfaceMatched", "b"));
+  CHECK_FALSE(has_condition(resolved, "Shadowed", "a"));
 }
 
 TEST_CASE("a node name that differs only in the case of letters is not enforced and said") {
@@ -89,7 +91,7 @@ TEST_CASE("a node name that differs only in the case of letters is not enforced 
   node.hep("upper", "eth0").node = "Node1";
   const auto resolved = node.resolve();
   CHECK(resolved.endpoints.empty());
-  CHECK(condition(resolved, "NodeNameMismatch", "upper") != nullptr);
+  CHECK(has_condition(resolved, "NodeNameMismatch", "upper"));
 }
 
 TEST_CASE("assignments are sorted by interface and name endpoints that are sorted by name") {

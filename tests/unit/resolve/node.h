@@ -1,7 +1,7 @@
 // A node to resolve for, in few words: eth0 10.0.0.2/24 and 2001:db8::2/64, eth1 192.168.1.2/24, cali1, lo.
 #pragma once
 
-#include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -99,14 +99,14 @@ inline std::string governor(const resolve::Resolved& resolved, std::string_view 
   return "";
 }
 
-inline const resolve::Condition* condition(const resolve::Resolved& resolved, std::string_view type, std::string_view object) {
+// The first condition of that type about the object of that name.
+inline std::optional<resolve::Condition> condition(const resolve::Resolved& resolved, std::string_view type, std::string_view object) {
   for (const auto& it : resolved.conditions)
-    if (it.type == type && it.object.name == object) return &it;
-  return nullptr;
+    if (it.type == type && it.object.name == object) return it;
+  return std::nullopt;
 }
-
-inline const resolve::EndpointPolicy& endpoint(const resolve::Resolved& resolved, std::string_view name) {
-  return *std::ranges::find(resolved.endpoints, name, &resolve::EndpointPolicy::host_endpoint);
+inline bool has_condition(const resolve::Resolved& resolved, std::string_view type, std::string_view object) {
+  return condition(resolved, type, object).has_value();
 }
 
 // A TCP SYN that arrives at eth0 from 10.0.0.1.

@@ -1,0 +1,163 @@
+// Silence is never consent: what is not enforced, or not as it seems, is a condition. And what is resolved does not depend on the order
+// in which things were found.
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <random>
+
+#include "node.h"
+
+using namespace nodewall;
+using namespace nodewall::testing;
+using model::Action;
+using Severity = resolve::Condition::Severity;
+
+TEST_CASE("an endpoint without policy and profile is said to be closed") {
+  Node node;
+  auto& hep = node.hep("eth0", "eth0");
+  CHECK(has_condition(node.resolve(), "NoPolicyAndNoProfile", "eth0"));
+  hep.profiles = {"projectcalico-default-allow"};
+  CHECK_FALSE(has_condition(node.resolve(), "NoPolicyAndNoProfile", "eth0"));
+  CHECK_FALSE(has_condition(node.resolve(), "ProfileMissing", "eth0"));
+  hep.profiles = {"gone"};
+  REQUIRE(has_condition(node.resolve(), "ProfileMissing", "eth0"));
+  CHECK(condition(node.resolve(), "ProfileMissing", "eth0")->severity == Severity::error);
+}
+
+TEST_CASE("a policy of a tier that does not exist is evaluated last, ends in Deny and is said") {
+  Node node;
+  node.hep("eth0", "eth0", {"projectcalico-default-allow"});
+  node.tier("late", 1e9, model::TierAction::Pass);
+  node.policy("known", {rule(Action::Pass)}).tier = "late";
+  node.policy("lost", {rule(Action::Allow, "TCP", {port(80)})}).tier = "a-missing";
+  const auto resolved = node.resolve();
+  const auto& tiers = resolved.endpoints[0].ingress.tiers;
+  REQUIRE(tiers.size() == 2);
+  CHECK(tiers[1].name == "a-missing");
+  CHECK(tiers[1].end == model::TierAction::Deny);
+  CHECK(has_condition(resolved, "TierMissing", "lost"));
+  CHECK_FALSE(has_condition(resolved, "TierMissing", "known"));
+}
+
+TEST_CASE("tiers stand in order, a tier without order beside default, the built-in ones where they always are") {
+  Node node;
+  node.hep("eth0", "eth0");
+  node.tier("a-none", {});
+  node.tier("e-none", {});
+  node.tier("early", 5);
+  for (const auto* tier : {"kube-baseline", "default", "kube-admin", "e-none", "a-none", "early"})
+    node.policy(std::string("in-") + tier, {rule(Action::Pass)}).tier = tier;
+  std::vector<std::string> order, ends;
+  const auto resolved = node.resolve();
+  for (const auto& tier : resolved.endpoints[0].ingress.tiers) {
+    order.push_back(tier.name);
+    ends.emplace_back(tier.end == model::TierAction::Pass ? "Pass" : "Deny");
+  }
+  CHECK(order == std::vector<std::string>{"early", "kube-admin", "a-none", "default", "e-none", "kube-baseline"});
+  CHECK(ends == std::vector<std::string>{"Deny", "Pass", "Deny", "Deny", "Deny", "Pass"});
+  CHECK(resolved.endpoints[0].policies.front() == "early/in-early");
+}
+
+TEST_CASE("preDNAT and doNotTrack policies apply to nothing and are said; applyOnForward applies to the host's own traffic") {
+  Node node;
+  node.hep("eth0", "eth0");
+  node.policy("pre", {rule(Action::Deny)}).pre_dnat = true;
+  node.policy("untracked", {rule(Action::Deny)}).do_not_track = true;
+  CHECK(node.resolve().endpoints[0].ingress.tiers.empty());
+  node.policy("forward", {rule(Action::Deny)}).apply_on_forward = true;
+  const auto resolved = node.resolve();
+  for (const auto* name : {"pre", "untracked", "forward"}) CHECK(has_condition(resolved, "NotEnforced", name));
+  CHECK(resolved.endpoints[0].policies == std::vector<std::string>{"default/forward"});
+}
+
+TEST_CASE("Log rules decide nothing and http is not looked at: both are said") {
+  Node node;
+  node.hep("eth0", "eth0");
+  auto http = rule(Action::Allow);
+  http.http = model::HttpMatch{{"GET"}, {}};
+  node.policy("p", {rule(Action::Log), http});
+  const auto resolved = node.resolve();
+  const auto& rules = resolved.endpoints[0].ingress.tiers.at(0).rules;
+  REQUIRE(rules.size() == 1);
+  CHECK(rules[0].origin.rule == 1);
+  CHECK(has_condition(resolved, "NotLogged", "p"));
+  CHECK(has_condition(resolved, "NotEnforced", "p"));
+}
+
+TEST_CASE("selectors that select nothing are said, of policies and of rules") {
+  Node node;
+  node.hep("eth0", "eth0");
+  node.policy("elsewhere", {rule(Action::Deny)}).selector = selector("has(no-such-label)");
+  auto deny = rule(Action::Deny);
+  deny.source.selector = selector("has(no-such-label)");
+  auto allow = rule(Action::Allow);
+  allow.source.not_selector = selector("has(no-such-label)");
+  node.policy("p", {deny, allow});
+  const auto resolved = node.resolve();
+  CHECK(condition(resolved, "SelectsNothing", "elsewhere")->severity == Severity::info);
+  CHECK(condition(resolved, "SelectsNothing", "p")->severity == Severity::warning);
+  const auto& rules = resolved.endpoints[0].ingress.tiers.at(0).rules;
+  REQUIRE(rules.size() == 1);
+  CHECK(rules[0].origin.rule == 1);
+  CHECK(rules[0].source == resolve::Side{});
+}
+
+TEST_CASE("a Deny of failsafe ports alone is said to deny nothing") {
+  const auto is_said = [](model::Rule written, std::vector<model::FailsafePort> open) {
+    Node node;
+    node.hep("eth0", "eth0");
+    node.felix("default").failsafe_inbound = std::move(open);
+    node.policy("p", {std::move(written)});
+    return has_condition(node.resolve(), "FailsafeShadows", "p");
+  };
+  const model::FailsafePort ssh{protocol("TCP"), 22, {}}, next{protocol("TCP"), 23, {}};
+  CHECK(is_said(rule(Action::Deny, "TCP", {port(22)}), {ssh}));
+  CHECK(is_said(rule(Action::Deny, "TCP", {port(22, 23)}), {ssh, next}));
+  CHECK_FALSE(is_said(rule(Action::Allow, "TCP", {port(22)}), {ssh}));
+  CHECK_FALSE(is_said(rule(Action::Deny, "TCP", {port(22), port(80)}), {ssh, next}));
+  CHECK_FALSE(is_said(rule(Action::Deny, "UDP", {port(22)}), {ssh}));
+  CHECK_FALSE(is_said(rule(Action::Deny, "TCP", {}), {ssh}));
+  CHECK_FALSE(is_said(rule(Action::Deny, "TCP", {port(22)}), {{protocol("TCP"), 22, net("10.0.0.0/8")}}));
+  CHECK_FALSE(is_said(rule(Action::Deny, "TCP", {port(22)}), {{protocol("TCP"), 22, net("0.0.0.0/0")}}));
+  CHECK_FALSE(is_said(rule(Action::Deny, "TCP", {port(22)}), {}));
+}
+
+TEST_CASE("rules that a direction's types leave out are not looked at") {
+  Node node;
+  node.hep("eth0", "eth0");
+  auto& policy = node.policy("p", {rule(Action::Log)});
+  policy.egress = {rule(Action::Allow)};
+  policy.types = {model::PolicyType::Egress};
+  const auto resolved = node.resolve();
+  CHECK(resolved.endpoints[0].ingress.tiers.empty());
+  CHECK_FALSE(has_condition(resolved, "NotLogged", "p"));
+}
+
+TEST_CASE("the order in which objects and interfaces are found changes nothing") {
+  Node node;
+  node.hep("eth0", "eth0", {}, {{"r", "1"}}).expected_ips = {ip("10.0.0.2")};
+  node.hep("all", "*", {"projectcalico-default-allow"});
+  node.hep("also", "*");
+  node.add("set", model::GlobalNetworkSet{nets({"10.5.0.0/16", "10.4.0.0/16"})}, {{"r", "1"}});
+  for (int i = 0; i < 6; ++i) {
+    auto from = rule(Action::Allow);
+    from.source.selector = selector(i % 2 == 0 ? "r == '1'" : "all()");
+    node.policy("p" + std::to_string(i), {from, rule(Action::Log)}, i % 3);
+  }
+  const auto expected = node.resolve();
+  std::vector<model::Resource> objects;
+  for (const auto& [id, resource] : node.resources) objects.push_back(resource);
+  std::mt19937 random(7);
+  for (int round = 0; round < 50; ++round) {
+    std::ranges::shuffle(objects, random);
+    std::ranges::shuffle(node.facts.interfaces, random);
+    for (auto& interface : node.facts.interfaces) std::ranges::shuffle(interface.addresses, random);
+    node.resources.clear();
+    for (const auto& object : objects) {
+      auto copy = object;
+      if (auto* set = std::get_if<model::GlobalNetworkSet>(&copy.spec)) std::ranges::shuffle(set->nets, random);
+      node.resources.emplace(copy.id(), std::move(copy));
+    }
+    REQUIRE(node.resolve() == expected);
+  }
+}
