@@ -64,30 +64,33 @@ Edge Diagrams::intern(unsigned dimension, unsigned digit, const std::array<Edge,
   const auto hash = hash_of(dimension, digit, edges);
   const auto mask = table_.size() - 1;
   auto slot = hash & mask;
-  for (; table_[slot] != 0; slot = (slot + 1) & mask) {
-    const auto& other = nodes_[table_[slot] - 1];
-    if (other.hash == hash && other.dimension == dimension && other.digit == digit && other.edges == edges)
-      return 0x80000000U | (table_[slot] - 1);
+  for (; table_[slot].node != 0; slot = (slot + 1) & mask) {
+    if (table_[slot].hash != hash) continue;
+    const auto& other = nodes_[table_[slot].node - 1];
+    if (other.dimension == dimension && other.digit == digit && other.edges == edges)
+      return 0x80000000U | (table_[slot].node - 1);
   }
-  Node made{.edges = edges, .least = kNothing, .greatest = 0, .hash = hash,
+  Node made{.edges = edges, .least = kNothing, .greatest = 0,
             .dimension = static_cast<std::uint8_t>(dimension), .digit = static_cast<std::uint8_t>(digit)};
   for (const auto edge : edges) {
     made.least = std::min(made.least, is_node(edge) ? node(edge).least : edge);
     made.greatest = std::max(made.greatest, is_node(edge) ? node(edge).greatest : edge);
   }
   nodes_.push_back(made);
-  table_[slot] = static_cast<std::uint32_t>(nodes_.size());
+  table_[slot] = {hash, static_cast<std::uint32_t>(nodes_.size())};
   if (nodes_.size() * 2 > table_.size()) grow_table();
   return 0x80000000U | static_cast<std::uint32_t>(nodes_.size() - 1);
 }
 
 void Diagrams::grow_table() {
-  table_.assign(table_.size() * 2, 0);
+  std::vector<Slot> old(table_.size() * 2);
+  old.swap(table_);
   const auto mask = table_.size() - 1;
-  for (std::uint32_t i = 0; i < nodes_.size(); ++i) {
-    auto slot = nodes_[i].hash & mask;
-    while (table_[slot] != 0) slot = (slot + 1) & mask;
-    table_[slot] = i + 1;
+  for (const auto& it : old) {
+    if (it.node == 0) continue;
+    auto slot = it.hash & mask;
+    while (table_[slot].node != 0) slot = (slot + 1) & mask;
+    table_[slot] = it;
   }
   if (cache_.size() < kMostCache) cache_.assign(cache_.size() * 2, Cached{});
 }

@@ -45,7 +45,6 @@ class Diagrams {
   struct Node {
     std::array<Edge, kFan> edges;
     Edge least = 0, greatest = 0;  // of all leaves below
-    std::uint32_t hash = 0;
     std::uint8_t dimension = 0;
     std::uint8_t digit = 0;  // 0: the low four bits
   };
@@ -70,6 +69,10 @@ class Diagrams {
     std::uint32_t first = 0, last = 0;
     Edge edge = kNothing;
   };
+  struct Slot {
+    std::uint32_t hash = 0;
+    std::uint32_t node = 0;  // index + 1; 0: free
+  };
   struct Cached {
     Edge a = kNothing, b = kNothing;
     std::uint32_t operation = 0;
@@ -92,8 +95,8 @@ class Diagrams {
   std::array<unsigned, kDimensions> digits_;
   std::array<unsigned, kDimensions> rank_{0, 1, 2, 3};
   std::vector<Node> nodes_;
-  std::vector<std::uint32_t> table_;  // open addressing: node index + 1
-  std::vector<Cached> cache_;         // direct mapped: a lost entry costs time only
+  std::vector<Slot> table_;    // open addressing
+  std::vector<Cached> cache_;  // direct mapped: a lost entry costs time only
   std::uint32_t operation_ = 0;       // 0: least; each follow() has one of its own
   bool nothing_goes_on_ = false;
   std::size_t most_nodes_ = 0;

@@ -11,8 +11,10 @@ constexpr Diagrams::Order kSourceFirst = {NW_DIM_SOURCE, NW_DIM_DESTINATION, NW_
 constexpr Diagrams::Order kDestinationFirst = {NW_DIM_DESTINATION, NW_DIM_SOURCE, NW_DIM_L4, NW_DIM_SOURCE_PORT};
 
 // A root may cost so much; the first order of the dimensions less, since the other one may do better.
-constexpr DiagramLimits kFirstTry = {.nodes = std::size_t{3} << 20, .steps = std::uint64_t{1} << 25};
-constexpr DiagramLimits kSecondTry = {.nodes = std::size_t{6} << 20, .steps = std::uint64_t{1} << 26};
+constexpr DiagramLimits kFirstTry = {.nodes = std::size_t{3} << 20, .steps = std::uint64_t{1} << 23};
+constexpr DiagramLimits kSecondTry = {.nodes = std::size_t{6} << 20, .steps = std::uint64_t{1} << 24};
+
+constexpr std::size_t kMostJoined = 2048;  // nodes
 
 Error too_large(const resolve::ResolvedRule& rule) {
   return {.code = Errc::limit,
@@ -140,13 +142,14 @@ std::size_t RootBuilder::size(Edge edge) const {
   return seen.size();
 }
 
-// One diagram instead of two is one walk less for every packet: done where it takes hardly more room than both.
+// One diagram instead of two is one walk less for every packet: tried with small ones, and done where it takes hardly more room.
 void RootBuilder::join(Root& a, Root& b) {
   if (a.edge == kNothing || b.edge == kNothing || !a.source_first || !b.source_first) return;
   const auto before = size(a.edge) + size(b.edge);
+  if (before > kMostJoined) return;
   const auto most = before + before / 4 + 16;
   diagrams_.set_order(kSourceFirst);
-  diagrams_.set_limits({.nodes = 2 * most, .steps = 8 * most});
+  diagrams_.set_limits({.nodes = most, .steps = 8 * most});
   const auto joined = diagrams_.least(a.edge, b.edge);
   if (diagrams_.exhausted() || size(joined) > most) return;
   a.edge = joined;
