@@ -51,7 +51,9 @@ Result<std::string> find_bpffs(const std::string& wanted) {
   }
   for (const char* path : {kUsual, kOfInit})
     if (is_bpffs(path)) return std::string(path);
-  if (auto mounted = mount_for_init(); !mounted) return fail(mounted.error());
+  // PID 1 may be out of reach (another user namespace, a ptrace policy): then in our own mount namespace, which mostly is its.
+  if (auto mounted = mount_for_init(); !mounted && mount("bpf", kUsual, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0)
+    return fail(mounted.error());
   for (const char* path : {kUsual, kOfInit})
     if (is_bpffs(path)) return std::string(path);
   return fail(Errc::kernel, std::string("no bpf file system at ") + kUsual);
