@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
+#include <array>
 #include <fstream>
 #include <istream>
 #include <ostream>
-#include <sstream>
 
 #include "base/printable.h"
 #include "controller/auto_host_endpoints.h"
@@ -14,7 +13,8 @@
 #include "engine/interface_monitor.h"
 #include "engine/node_name.h"
 #include "engine/packet_json.h"
-#include "store/datastore.h"
+#include "session.h"
+#include "terminal.h"
 
 namespace nodewall::cli {
 namespace {
@@ -63,19 +63,18 @@ void generate(model::ResourceSet& resources, const resolve::NodeFacts& facts) {
   }
 }
 
-TraceAnswer error_answer(const std::string& message) {
-  return {.agreed = true, .answer = {{"error", message}}, .failed = true};
+TraceAnswer error_answer(const Error& error) {
+  return {.agreed = true, .answer = {{"error", error.message()}}, .failed = true, .code = error.code};
+}
+TraceAnswer error_answer(std::string message) {
+  return error_answer(fail(Errc::config, std::move(message)).error());
 }
 
 }  // namespace
 
 Result<engine::Tracer> open_tracer(const TraceSource& source, std::vector<std::string>& warnings) {
-  const auto path = store::datastore_path(source.datastore);
-  auto generated = store::generated_path(path);
-  std::error_code ignored;
-  if (!std::filesystem::exists(generated, ignored)) generated.clear();
-  auto datastore = store::DirectoryStore::open(path, generated);
-  if (!datastore) return fail(std::move(datastore.error()).in("datastore"));
+  auto datastore = open_datastore(source.datastore);
+  if (!datastore) return fail(datastore.error());
   auto snapshot = datastore->read();
   if (!snapshot) return fail(std::move(snapshot.error()).in("datastore"));
   for (const auto& diagnostic : snapshot->diagnostics) {
@@ -89,13 +88,13 @@ Result<engine::Tracer> open_tracer(const TraceSource& source, std::vector<std::s
 
 TraceAnswer trace_packet(engine::Tracer& tracer, const std::string& engine, const json& packet) {
   const auto query = engine::packet_from_json(packet);
-  if (!query) return error_answer(query.error().message());
+  if (!query) return error_answer(query.error());
   TraceAnswer answer;
   json by_engine = json::object();
   for (const auto one : kAllEngines) {
     if (engine != "all" && engine != engine::name(one)) continue;
     const auto judgement = tracer.judge(one, *query);
-    if (!judgement) return error_answer(judgement.error().message());
+    if (!judgement) return error_answer(judgement.error());
     auto verdict = engine::to_json(*judgement);
     if (!by_engine.empty() && verdict != *by_engine.begin()) answer.agreed = false;
     by_engine[std::string(engine::name(one))] = std::move(verdict);
@@ -103,6 +102,11 @@ TraceAnswer trace_packet(engine::Tracer& tracer, const std::string& engine, cons
   if (by_engine.empty()) return error_answer("there is no engine " + engine);
   answer.answer = answer.agreed ? *by_engine.begin() : by_engine;
   return answer;
+}
+
+int exit_code_of(const TraceAnswer& answer) {
+  if (answer.failed) return exit_code(answer.code);
+  return answer.agreed ? 0 : 1;
 }
 
 int trace_batch(engine::Tracer& tracer, const std::string& engine, std::istream& in,
@@ -115,7 +119,8 @@ int trace_batch(engine::Tracer& tracer, const std::string& engine, std::istream&
     const auto answer =
         packet.is_discarded() ? error_answer("not JSON") : trace_packet(tracer, engine, packet);
     if (answer.failed || !answer.agreed) exit_code = 1;
-    out << answer.answer.dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
+    out << json_text(answer.answer, -1) << '\n';
+    if (in.rdbuf()->in_avail() <= 0) out.flush();
   }
   out.flush();
   return exit_code;

@@ -25,12 +25,17 @@ struct TraceAnswer {
   bool agreed = true;
   nlohmann::json answer;   // the verdict; {"error": ...}; where they differ, one verdict for each engine
   bool failed = false;     // an error
+  Errc code = Errc::config;  // of the error
 };
+// 0; 1 when the engines differ; that of the error.
+int exit_code_of(const TraceAnswer& answer);
+
 // `engine`: oracle, image, program or all.
 TraceAnswer trace_packet(engine::Tracer& tracer, const std::string& engine,
                          const nlohmann::json& packet);
 
-// JSON lines in, JSON lines out, order kept. 0, or 1 when a line was bad or the engines differed.
+// JSON lines in, JSON lines out, order kept; what was answered is flushed when no further line is waiting. 0, or 1 when a line was bad
+// or the engines differed.
 int trace_batch(engine::Tracer& tracer, const std::string& engine, std::istream& in,
                 std::ostream& out);
 
