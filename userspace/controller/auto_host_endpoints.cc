@@ -54,7 +54,10 @@ std::string automatic_name(const std::string& stem) {
   return model::is_dns_subdomain(name) ? name : digest_of(name) + std::string(kSuffix);
 }
 
-Resource endpoint(const Resource& node, std::string name, std::string interface, std::vector<Address> addresses) {
+// expectedIPs is a set with an order: an address that two fields of a node hold is in it once.
+Resource endpoint(const Resource& node, std::string name, std::string interface, const std::vector<Address>& all) {
+  std::vector<Address> addresses;
+  for (const auto& address : all) add_once(addresses, address);
   Resource resource;
   resource.metadata.name = std::move(name);
   resource.metadata.labels = node.metadata.labels;
@@ -131,8 +134,8 @@ class Reconciler {
       if (std::ranges::any_of(part.interface_cidrs, holds)) inside.push_back(address);
     }
     const auto stem = node.metadata.name + "-" + part.generate_name;
-    const auto finish = [&](std::string name, std::string interface, std::vector<Address> addresses) {
-      auto resource = endpoint(node, std::move(name), std::move(interface), std::move(addresses));
+    const auto finish = [&](std::string name, std::string interface, const std::vector<Address>& addresses) {
+      auto resource = endpoint(node, std::move(name), std::move(interface), addresses);
       for (const auto& [key, value] : part.labels) resource.metadata.labels[key] = value;
       resource.metadata.annotations = part.annotations;
       own(resource);
@@ -148,7 +151,7 @@ class Reconciler {
       if (!pattern->matches(interface.name)) continue;
       auto addresses = inside;
       for (const auto& address : interface.addresses) add_once(addresses, address);
-      finish(automatic_name(stem + "-" + interface.name), interface.name, std::move(addresses));
+      finish(automatic_name(stem + "-" + interface.name), interface.name, addresses);
     }
   }
 
