@@ -94,8 +94,8 @@ Status DirectoryStore::State::refresh_touched() {
   return generated ? generated->refresh_touched() : Status{};
 }
 
-Snapshot DirectoryStore::State::merged() const {
-  return merge(people, generated ? &*generated : nullptr, removed());
+Snapshot DirectoryStore::State::merged(const model::ResourceId* only) const {
+  return merge(people, generated ? &*generated : nullptr, removed(), only);
 }
 
 }  // namespace nodewall::store

@@ -62,12 +62,15 @@ void add_generated(const Manifests& people, const HeldObjects& of_people, const 
 
 }  // namespace
 
-HeldObjects held_objects(const Manifests& manifests, std::vector<config::Diagnostic>* diagnostics) {
+HeldObjects held_objects(const Manifests& manifests, std::vector<config::Diagnostic>* diagnostics,
+                         const model::ResourceId* only) {
   HeldObjects held;
   for (const bool last_good : {false, true}) {
     for (const auto& [name, file] : manifests.files()) {
       for (const auto& object : file.objects) {
         if (object.last_good != last_good) continue;
+        const auto& resource = object.resource;
+        if (only != nullptr && (resource.metadata.name != only->name || resource.kind() != only->kind)) continue;
         const auto [found, is_new] = held.try_emplace(object.resource.id(), Held{&object, name});
         if (is_new || last_good || diagnostics == nullptr) continue;
         diagnostics->push_back(
@@ -78,17 +81,18 @@ HeldObjects held_objects(const Manifests& manifests, std::vector<config::Diagnos
   return held;
 }
 
-Snapshot merge(const Manifests& people, const Manifests* generated, const Removed& removed) {
+Snapshot merge(const Manifests& people, const Manifests* generated, const Removed& removed,
+               const model::ResourceId* only) {
   Snapshot out;
   for (const auto* folder : {&people, generated}) {
     if (folder == nullptr) continue;
     for (const auto& [name, file] : folder->files())
       out.diagnostics.insert(out.diagnostics.end(), file.diagnostics.begin(), file.diagnostics.end());
   }
-  const auto of_people = held_objects(people, &out.diagnostics);
+  const auto of_people = held_objects(people, &out.diagnostics, only);
   add_people(people, removed, of_people, out);
   if (generated != nullptr)
-    add_generated(people, of_people, held_objects(*generated, &out.diagnostics), out);
+    add_generated(people, of_people, held_objects(*generated, &out.diagnostics, only), out);
   for (auto& resource : model::built_in_resources()) {
     auto id = resource.id();
     out.resources.insert_or_assign(std::move(id), std::move(resource));

@@ -20,14 +20,17 @@ namespace nodewall::store {
 // Objects of people that the controller deleted, with the version that it saw.
 using Removed = std::map<model::ResourceId, std::string>;
 
-Snapshot merge(const Manifests& people, const Manifests* generated, const Removed& removed);
+// `only`: nothing but this object, without looking at (and copying) all the others.
+Snapshot merge(const Manifests& people, const Manifests* generated, const Removed& removed,
+               const model::ResourceId* only = nullptr);
 
 // The objects of one folder by rules 1 and 2, with their file.
 struct Held {
   const Object* object = nullptr;
   std::string file;
 };
-std::map<model::ResourceId, Held> held_objects(const Manifests& manifests, std::vector<config::Diagnostic>* diagnostics);
+std::map<model::ResourceId, Held> held_objects(const Manifests& manifests, std::vector<config::Diagnostic>* diagnostics,
+                                               const model::ResourceId* only = nullptr);
 
 // Does the controller own it?
 bool is_automatic(const model::Resource& resource);

@@ -25,7 +25,7 @@ struct DirectoryStore::State {
   void watch_all();
   Status refresh_touched();
   [[nodiscard]] Removed removed() const;
-  [[nodiscard]] Snapshot merged() const;
+  [[nodiscard]] Snapshot merged(const model::ResourceId* only = nullptr) const;
 
   [[nodiscard]] bool is_changed_in_generated(const model::ResourceId& id) const;
   Status remove_people(const model::ResourceId& id);

@@ -47,7 +47,7 @@ Status check_readable(const model::Resource& resource) {
 std::vector<std::string> files_of(const Manifests& manifests, const model::ResourceId& id) {
   std::vector<std::string> files;
   const auto object = to_string(id);
-  const auto held = held_objects(manifests, nullptr);
+  const auto held = held_objects(manifests, nullptr, &id);
   if (const auto found = held.find(id); found != held.end()) files.push_back(found->second.file);
   for (const auto& [name, file] : manifests.files()) {
     const auto is_it = [&](const auto& one) { return one.object == object; };
@@ -149,7 +149,7 @@ Status DirectoryStore::write(const model::Resource& resource, WriteMode mode, Or
   if (auto done = state.refresh_touched(); !done) return done;
   if (origin == Origin::person && in_generated != state.is_changed_in_generated(id))
     return fail(Errc::conflict, "update conflict: " + to_string(id));
-  if (auto allowed = check_mode(state.merged(), resource, mode); !allowed) return allowed;
+  if (auto allowed = check_mode(state.merged(&id), resource, mode); !allowed) return allowed;
   if (origin == Origin::generated && holds(state.people, id)) stored = only_status(std::move(stored));
   return put(in_generated ? *state.generated : state.people, stored);
 }
