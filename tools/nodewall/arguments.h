@@ -28,6 +28,7 @@ struct Arguments {
   std::vector<std::string> files;
   bool recursive = false, skip_empty = false, skip_exists = false, skip_not_exists = false;
   std::string kind;
+  std::string name;                // of the verbs that want one
   std::vector<std::string> names;
   std::string output;
   bool export_objects = false;

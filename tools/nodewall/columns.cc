@@ -51,7 +51,7 @@ std::string policy_order(const Resource& resource) {
 }
 std::string policy_selector(const Resource& resource) {
   const auto& selector = spec_of<model::GlobalNetworkPolicy>(resource).selector;
-  return selector ? selector->canonical() : std::string();
+  return selector ? selector->text() : std::string();
 }
 
 std::string profile_labels(const Resource& resource) {

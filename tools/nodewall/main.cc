@@ -31,6 +31,10 @@ constexpr Command kCommands[] = {
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   std::string command = "nodewall";
   for (const auto* verb : app.get_subcommands()) command += " " + verb->get_name();
+  const auto left = app.remaining();
+  if (app.get_subcommands().empty()) {
+    return usage(left.empty() ? "a command is wanted" : "there is no command '" + left.front() + "'", command + " --help");
+  }
   return usage(error.what(), command + " --help");
 }
 
@@ -41,7 +45,9 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--datastore", arguments.datastore,
                  "Directory of manifests (NODEWALL_DATASTORE, else /etc/nodewall)");
   for (const auto& command : kCommands) {
-    command.declare(*app.add_subcommand(command.name, command.help), arguments);
+    auto* verb = app.add_subcommand(command.name, command.help);
+    verb->footer("--datastore DIR: the directory of manifests (NODEWALL_DATASTORE, else /etc/nodewall).");
+    command.declare(*verb, arguments);
   }
 }
 

@@ -65,7 +65,8 @@ void declare_get(CLI::App& app, Arguments& arguments) {
 }
 
 int run_get(const Arguments& arguments) {
-  const auto format = parse_output(arguments.output);
+  // "-o=wide" is "-o" with the value "=wide" for the parser.
+  const auto format = parse_output(arguments.output.substr(arguments.output.starts_with('=') ? 1 : 0));
   if (!format) return usage(format.error().message(), kHint);
   const bool by_name = !arguments.kind.empty();
   if (by_name == !arguments.files.empty()) return usage("get wants KIND [NAME...], or -f FILE", kHint);

@@ -61,7 +61,7 @@ Result<std::string> change_label(Session& session, const model::ResourceId& id, 
 
 void declare_label(CLI::App& app, Arguments& arguments) {
   app.add_option("KIND", arguments.kind, "Kind of the resource")->required();
-  app.add_option("NAME", arguments.names, "Name of the resource")->required()->expected(1);
+  app.add_option("NAME", arguments.name, "Name of the resource")->required();
   app.add_option("LABEL", arguments.label, "key=value, or the key with --remove")->required();
   app.add_flag("--overwrite", arguments.overwrite, "Replace another value");
   app.add_flag("--remove", arguments.remove, "Remove the label");
@@ -82,7 +82,7 @@ int run_label(const Arguments& arguments) {
                            .overwrite = arguments.overwrite};
   auto session = Session::open(arguments);
   if (!session) return report(session.error());
-  const model::ResourceId id{*kind, arguments.names.front()};
+  const model::ResourceId id{*kind, arguments.name};
   const auto before = session->resources();
   const auto message = change_label(*session, id, arguments.kind, change);
   if (!message) return report(message.error());

@@ -52,7 +52,7 @@ Status patch_one(Session& session, const model::ResourceId& id, const std::strin
 
 void declare_patch(CLI::App& app, Arguments& arguments) {
   app.add_option("KIND", arguments.kind, "Kind of the resource")->required();
-  app.add_option("NAME", arguments.names, "Name of the resource")->required()->expected(1);
+  app.add_option("NAME", arguments.name, "Name of the resource")->required();
   app.add_option("-p,--patch", arguments.patch, "The patch, JSON")->required();
   app.add_option("-t,--type", arguments.patch_type, "strategic (default), merge or json")
       ->check(CLI::IsMember({"strategic", "merge", "json"}));
@@ -65,7 +65,7 @@ int run_patch(const Arguments& arguments) {
   auto type = PatchKind::strategic;
   for (const auto& named : kTypes)
     if (named.name == arguments.patch_type) type = named.kind;
-  const model::ResourceId id{*kind, arguments.names.front()};
+  const model::ResourceId id{*kind, arguments.name};
   auto session = Session::open(arguments);
   if (!session) return report(session.error());
   const auto before = session->resources();
