@@ -9,6 +9,7 @@
 #include <streambuf>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "base/printable.h"
 #include "config/document.h"
@@ -28,8 +29,12 @@ class StoppableBuffer : public std::streambuf {
   explicit StoppableBuffer(std::string_view text) {
     char* begin = const_cast<char*>(text.data());  // streambuf's interface; never written to
     setg(begin, begin, begin + text.size());
+    has_end_ = !text.ends_with('\n');
   }
-  void stop() { setg(egptr(), egptr(), egptr()); }
+  void stop() {
+    has_end_ = true;
+    setg(egptr(), egptr(), egptr());
+  }
   void value_came_out() { bytes_ = indicators_ = 0; }
   [[nodiscard]] bool starved() const { return starved_; }
 
@@ -46,11 +51,21 @@ class StoppableBuffer : public std::streambuf {
     return got;
   }
 
+  // After the text the end of the document is said in so many words: at a bare end of file behind a line break the library
+  // takes a quoted string that was never closed for a whole one.
+  int_type underflow() override {
+    if (std::exchange(has_end_, true)) return traits_type::eof();
+    setg(end_, end_, end_ + sizeof end_);
+    return traits_type::to_int_type(end_[0]);
+  }
+
  private:
   static constexpr std::size_t kMaxIndicators = 40'000;
   std::size_t bytes_ = 0;
   std::size_t indicators_ = 0;
   bool starved_ = false;
+  bool has_end_ = false;
+  char end_[4] = {'.', '.', '.', '\n'};
 };
 
 class TreeBuilder : public YAML::EventHandler {
@@ -304,7 +319,7 @@ std::string hint(std::string_view text, const YAML::Mark& mark) {
 
 std::string improved(const std::string& message) {
   if (message == "illegal map value") return "mapping values are not allowed here";
-  if (message == "illegal EOF in scalar") return "a quoted string has no end";
+  if (message == "illegal EOF in scalar" || message == "illegal document indicator in scalar") return "a quoted string has no end";
   return message;
 }
 

@@ -26,6 +26,20 @@ bool is_reserved_word(std::string_view text) {
   return std::ranges::find(kWords, std::string_view(lower)) != kWords.end();
 }
 
+// A number of base 60, as YAML 1.1 readers take it: digits, then groups of ":" and 0 to 59, then maybe a fraction.
+bool is_sexagesimal(std::string_view text) {
+  const auto colon = text.find(':');
+  if (colon == text.npos || text.substr(0, colon).find_first_not_of("0123456789_") != text.npos) return false;
+  for (text.remove_prefix(colon); text.starts_with(':');) {
+    const auto end = text.find_first_of(":.", 1);
+    const auto digits = text.substr(1, end == text.npos ? end : end - 1);
+    const bool small = digits.size() == 1 || (digits.size() == 2 && digits[0] <= '5');
+    if (!small || !std::ranges::all_of(digits, is_digit)) return false;
+    text = end == text.npos ? std::string_view{} : text.substr(end);
+  }
+  return text.empty() || text.find_first_not_of("0123456789_", 1) == text.npos;
+}
+
 // Would be a number, a sexagesimal or a date for some reader. Quotes more than needed rather than less, but leaves
 // addresses, networks and durations bare.
 bool looks_like_number(std::string_view text) {
@@ -41,7 +55,7 @@ bool looks_like_number(std::string_view text) {
   if (std::ranges::count(rest, '.') > 1) return false;  // an address
   const auto date = rest.size() >= 8 && rest.find_first_not_of("0123456789") == 4 && rest[4] == '-';
   if (date) return true;
-  return rest.find_first_not_of("0123456789.eE+-_:") == rest.npos;
+  return is_sexagesimal(rest) || rest.find_first_not_of("0123456789.eE+-_") == rest.npos;
 }
 
 bool needs_quotes(std::string_view text) {
