@@ -38,8 +38,8 @@ struct Direction {  // one policy of one direction, shared by the endpoints that
 
 class Compiler {
  public:
-  Compiler(const resolve::Resolved& resolved, const Slots& slots)
-      : resolved_(resolved), slots_(slots), predicates_(resolved.sets) {}
+  Compiler(const resolve::Resolved& resolved, const Slots& slots, const CompileLimits& limits)
+      : resolved_(resolved), slots_(slots), limits_(limits), predicates_(resolved.sets) {}
 
   Result<TableImage> run();
 
@@ -61,6 +61,7 @@ class Compiler {
 
   const resolve::Resolved& resolved_;
   const Slots& slots_;
+  const CompileLimits limits_;
   Predicates predicates_;
   RuleTable table_;
   std::vector<Direction> directions_;
@@ -211,7 +212,7 @@ Status Compiler::write_addresses() {
 Status Compiler::write_diagrams() {
   const auto addresses = v4_.class_count + v6_.class_count;
   Diagrams diagrams({addresses, addresses, l4_.class_count, source_ports_.class_count});
-  RootBuilder builder(diagrams, predicates_, classes_);
+  RootBuilder builder(diagrams, predicates_, classes_, {.nodes = limits_.diagram_nodes, .steps = limits_.diagram_steps});
   std::vector<std::array<Edge, 3>> roots;
   for (const auto& chain : chains_) {
     auto built = builder.build(chain);
@@ -308,6 +309,8 @@ Result<TableImage> Compiler::run() {
 
 }  // namespace
 
-Result<TableImage> compile(const resolve::Resolved& resolved, const Slots& slots) { return Compiler(resolved, slots).run(); }
+Result<TableImage> compile(const resolve::Resolved& resolved, const Slots& slots, const CompileLimits& limits) {
+  return Compiler(resolved, slots, limits).run();
+}
 
 }  // namespace nodewall::compile

@@ -215,14 +215,17 @@ Edge Diagrams::narrow(unsigned dimension, std::span<const Part> parts) {
 }
 
 Edge Diagrams::combine(unsigned dimension, std::span<const Part> parts) {
-  std::vector<Part> few;
+  std::vector<Part> few, many;
+  for (const auto& part : parts) {
+    if (part.runs->empty()) continue;
+    const bool narrow_part = parts.size() > 1 && count(*part.runs) < kBroadClassesARun * part.runs->size();
+    (narrow_part ? few : many).push_back(part);
+  }
+  // Neighbours first: what is added up then differs in one place.
+  std::ranges::stable_sort(many, {}, [](const Part& part) { return part.runs->front().first; });
   std::vector<Edge> broad;
   std::vector<Entry> entries;
-  for (const auto& part : parts) {
-    if (parts.size() > 1 && count(*part.runs) < kBroadClassesARun * part.runs->size()) {
-      few.push_back(part);
-      continue;
-    }
+  for (const auto& part : many) {
     entries.clear();
     for (const auto& run : *part.runs) entries.push_back({run.first, run.last, part.inside});
     broad.push_back(build(dimension, entries));

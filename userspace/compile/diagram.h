@@ -7,7 +7,8 @@
 // Leaves are ordered, and of two the lesser decides:
 //   rule i of the rule table: 2 i + 1;  "pass to the next tier", written before rule i: 2 i;  no match: kNothing
 //
-// Nodes and steps are bounded (set_limits() comes before anything is made): past the bound exhausted() is true and what is returned means nothing.
+// Nodes and steps are bounded (set_limits() comes before anything is made): past the bound exhausted() is true and what is returned
+// means nothing.
 #pragma once
 
 #include <array>

@@ -10,25 +10,21 @@ namespace {
 constexpr Diagrams::Order kSourceFirst = {NW_DIM_SOURCE, NW_DIM_DESTINATION, NW_DIM_L4, NW_DIM_SOURCE_PORT};
 constexpr Diagrams::Order kDestinationFirst = {NW_DIM_DESTINATION, NW_DIM_SOURCE, NW_DIM_L4, NW_DIM_SOURCE_PORT};
 
-// A root may cost so much; the first order of the dimensions less, since the other one may do better.
-constexpr DiagramLimits kFirstTry = {.nodes = std::size_t{3} << 20, .steps = std::uint64_t{1} << 23};
-constexpr DiagramLimits kSecondTry = {.nodes = std::size_t{6} << 20, .steps = std::uint64_t{1} << 24};
-
 constexpr std::size_t kMostJoined = 2048;  // nodes
 
-Error too_large(const resolve::ResolvedRule& rule) {
+Error too_large(const resolve::ResolvedRule& rule, const DiagramLimits& limits) {
   return {.code = Errc::limit,
           .what = "policy '" + rule.origin.policy + "', rule " + std::to_string(rule.origin.rule) +
-                  ": the combinations of networks and ports up to here need more than " + std::to_string(kSecondTry.nodes) +
-                  " diagram nodes or " + std::to_string(kSecondTry.steps) + " steps",
+                  ": the combinations of networks and ports up to here need more than " + std::to_string(limits.nodes) +
+                  " diagram nodes or " + std::to_string(limits.steps) + " steps",
           .sys_errno = 0,
           .context = {}};
 }
 
 }  // namespace
 
-RootBuilder::RootBuilder(Diagrams& diagrams, const Predicates& predicates, const PredicateClasses& classes)
-    : diagrams_(diagrams), predicates_(predicates), classes_(classes) {
+RootBuilder::RootBuilder(Diagrams& diagrams, const Predicates& predicates, const PredicateClasses& classes, DiagramLimits limits)
+    : diagrams_(diagrams), predicates_(predicates), classes_(classes), limits_(limits) {
   for (unsigned i = 0; i < kDimensions; ++i) everything_[i] = {{0, diagrams.class_count(i) - 1}};
 }
 
@@ -120,20 +116,21 @@ Result<RootBuilder::Root> RootBuilder::build_root(const Chain& chain, const Plan
   const bool no_rule = std::ranges::none_of(plan.has, [](bool it) { return it; });
   if (no_rule && (!plan.says_end || chain.segments.size() == 1)) return Root{};
   blamed_ = nullptr;
-  diagrams_.set_limits(kFirstTry);
+  diagrams_.set_limits({.nodes = limits_.nodes / 2, .steps = limits_.steps / 2});  // the other order may do better
   const auto made = build_chain(chain, plan, kSourceFirst);
   if (!diagrams_.exhausted()) return Root{made, true};
   blamed_ = nullptr;
-  diagrams_.set_limits(kSecondTry);
+  diagrams_.set_limits(limits_);
   const auto again = build_chain(chain, plan, kDestinationFirst);
   if (!diagrams_.exhausted()) return Root{again, false};
-  return fail(too_large(blamed_ != nullptr ? *blamed_ : *chain.segments.front().terms.front().rule));
+  return fail(too_large(blamed_ != nullptr ? *blamed_ : *chain.segments.front().terms.front().rule, limits_));
 }
 
-std::size_t RootBuilder::size(Edge edge) const {
+// Nodes of a diagram; counts on to just behind `most`.
+std::size_t RootBuilder::size(Edge edge, std::size_t most) const {
   std::unordered_set<std::uint32_t> seen;
   std::vector<Edge> open{edge};
-  while (!open.empty()) {
+  while (!open.empty() && seen.size() <= most) {
     const auto at = open.back();
     open.pop_back();
     if (!is_node(at) || !seen.insert(at).second) continue;
@@ -145,13 +142,13 @@ std::size_t RootBuilder::size(Edge edge) const {
 // One diagram instead of two is one walk less for every packet: tried with small ones, and done where it takes hardly more room.
 void RootBuilder::join(Root& a, Root& b) {
   if (a.edge == kNothing || b.edge == kNothing || !a.source_first || !b.source_first) return;
-  const auto before = size(a.edge) + size(b.edge);
+  const auto before = size(a.edge, kMostJoined) + size(b.edge, kMostJoined);
   if (before > kMostJoined) return;
   const auto most = before + before / 4 + 16;
   diagrams_.set_order(kSourceFirst);
   diagrams_.set_limits({.nodes = most, .steps = 8 * most});
   const auto joined = diagrams_.least(a.edge, b.edge);
-  if (diagrams_.exhausted() || size(joined) > most) return;
+  if (diagrams_.exhausted() || size(joined, most) > most) return;
   a.edge = joined;
   b.edge = kNothing;
 }

@@ -20,7 +20,8 @@ struct PredicateClasses {  // the classes that satisfy a predicate, by Predicate
 
 class RootBuilder {
  public:
-  RootBuilder(Diagrams& diagrams, const Predicates& predicates, const PredicateClasses& classes);
+  // `limits`: what one root may cost.
+  RootBuilder(Diagrams& diagrams, const Predicates& predicates, const PredicateClasses& classes, DiagramLimits limits);
 
   Result<std::array<Edge, 3>> build(const Chain& chain);
 
@@ -49,11 +50,12 @@ class RootBuilder {
   Edge build_items(std::span<const Item> items, const Diagrams::Order& order, unsigned depth);
   [[nodiscard]] const Runs& runs(unsigned dimension, PredicateId predicate) const;
   void join(Root& a, Root& b);
-  [[nodiscard]] std::size_t size(Edge edge) const;
+  [[nodiscard]] std::size_t size(Edge edge, std::size_t most) const;
 
   Diagrams& diagrams_;
   const Predicates& predicates_;
   const PredicateClasses& classes_;
+  const DiagramLimits limits_;
   std::array<Runs, kDimensions> everything_;
   const resolve::ResolvedRule* blamed_ = nullptr;  // where the bound was reached
 };

@@ -53,7 +53,14 @@ struct TableImage {
   CostReport cost;
 };
 
-Result<TableImage> compile(const resolve::Resolved& resolved, const Slots& slots);
+// What one root of diagrams may cost; beyond it compile() refuses. The defaults let 100,000 rules of two networks through and end after
+// about ten seconds.
+struct CompileLimits {
+  std::size_t diagram_nodes = std::size_t{6} << 20;
+  std::uint64_t diagram_steps = std::uint64_t{1} << 24;
+};
+
+Result<TableImage> compile(const resolve::Resolved& resolved, const Slots& slots, const CompileLimits& limits = {});
 
 // The image walked in user space with the program's own text (maps/policy_walk.h). `endpoint` is a slot.
 resolve::Judgement evaluate(const TableImage& image, std::uint32_t endpoint, const resolve::PacketQuery& packet);

@@ -1,6 +1,5 @@
 // Damaged images, limits, and how far a lookup can go.
 #include <catch2/catch_test_macros.hpp>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 
@@ -145,13 +144,13 @@ TEST_CASE("too many classes of ports are refused with policy, rule and number") 
   CHECK(image.error().what == "policy 'p', rule 65535: too many classes of protocol and destination port (at most 65536)");
 }
 
-TEST_CASE("combinations of networks that do not fit are refused with a policy and a rule, in bounded time") {
+TEST_CASE("combinations of networks that do not fit are refused with a policy and a rule") {
   resolve::Resolved resolved;
   std::mt19937_64 random(9);
   auto& endpoint = resolved.endpoints.emplace_back();
   endpoint.ingress.tiers.push_back({.name = "default", .rules = {}, .end = model::TierAction::Deny});
-  constexpr std::uint32_t kHosts = 20000;
-  for (std::uint32_t i = 0; i < 100; ++i) {  // random halves of two large networks, in every combination
+  constexpr std::uint32_t kHosts = 2000;
+  for (std::uint32_t i = 0; i < 40; ++i) {  // random halves of two large networks, in every combination
     for (unsigned side = 0; side < 2; ++side) {
       auto& set = resolved.sets.emplace_back();
       for (std::uint32_t host = 0; host < kHosts; ++host)
@@ -162,12 +161,16 @@ TEST_CASE("combinations of networks that do not fit are refused with a policy an
     made.destination.in = {2 * i + 1};
     endpoint.ingress.tiers.back().rules.push_back(made);
   }
-  const auto start = std::chrono::steady_clock::now();
-  const auto image = compile(resolved, assign_slots({}, resolved));
-  std::printf("refused after %.1f s\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  REQUIRE_FALSE(image);
-  CHECK(image.error().code == Errc::limit);
-  CHECK(image.error().what.starts_with("policy 'wide', rule "));
+  const auto slots = assign_slots({}, resolved);
+  for (const CompileLimits limits : {CompileLimits{.diagram_nodes = 20000}, CompileLimits{.diagram_steps = 20000}}) {
+    const auto image = compile(resolved, slots, limits);
+    REQUIRE_FALSE(image);
+    CHECK(image.error().code == Errc::limit);
+    CHECK(image.error().what.starts_with("policy 'wide', rule "));
+  }
+  const auto image = compile(resolved, slots);
+  REQUIRE(image);
+  CHECK(image->cost.bytes < 100'000'000);
 }
 
 TEST_CASE("a policy that has no slot is an error and not a wrong image") {
