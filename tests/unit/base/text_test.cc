@@ -49,8 +49,10 @@ TEST_CASE("long foreign text is cut at 256 bytes and whole characters") {
 
 TEST_CASE("UTF-8 is checked as RFC 3629 has it") {
   for (const std::string_view good : {"", "a", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"}) CHECK(is_utf8(good));
-  for (const std::string_view bad : {"\x80", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82"})
+  for (const std::string_view bad : {"\x80", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+                                     "\xf5\x80\x80\x80", "\xe2\x82"})
     CHECK_FALSE(is_utf8(bad));
-  CHECK(utf8_length("ab\xff" "cd") == 2);
+  CHECK(utf8_length("ab\xff"
+                    "cd") == 2);
   CHECK(utf8_length("abc") == 3);
 }

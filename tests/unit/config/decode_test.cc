@@ -120,14 +120,17 @@ TEST_CASE("an unknown field is an error with a hint or the fields there are") {
 }
 
 TEST_CASE("fields of Calico that have no effect on hosts are accepted and kept") {
-  const auto resource = only(object_text("FelixConfiguration", "default", "  bpfEnabled: true\n  logPrefix: \"80\"\n  routeTableRanges:\n  - {min: 1, max: 9}\n  bpfLogLevel: null\n"));
+  const auto resource =
+      only(object_text("FelixConfiguration", "default",
+                       "  bpfEnabled: true\n  logPrefix: \"80\"\n  routeTableRanges:\n  - {min: 1, max: 9}\n  bpfLogLevel: null\n"));
   const auto& felix = std::get<model::FelixConfiguration>(resource.spec);
   CHECK(felix.untyped == std::map<std::string, std::string>{
                              {"bpfEnabled", "true"}, {"logPrefix", "\"80\""}, {"routeTableRanges", R"([{"max":9,"min":1}])"}});
 }
 
 TEST_CASE("a text holds documents, sequences and lists, in YAML or JSON") {
-  const std::string one = "{\"apiVersion\": \"projectcalico.org/v3\", \"kind\": \"Tier\", \"metadata\": {\"name\": \"a\"}, \"spec\": {\"order\": 1}}";
+  const std::string one =
+      "{\"apiVersion\": \"projectcalico.org/v3\", \"kind\": \"Tier\", \"metadata\": {\"name\": \"a\"}, \"spec\": {\"order\": 1}}";
   const auto names = [](std::string_view text) {
     const auto decoded = decode(text, "f");
     INFO(described(decoded));
@@ -140,10 +143,11 @@ TEST_CASE("a text holds documents, sequences and lists, in YAML or JSON") {
   CHECK(names("[" + one + "," + one + "]") == "Tier(a) Tier(a) ");
   CHECK(names("---\n" + one + "\n---\n# nothing\n---\n" + one + "\n---\n") == "Tier(a) Tier(a) ");
   CHECK(names("- apiVersion: projectcalico.org/v3\n  kind: Tier\n  metadata: {name: b}\n- " + one) == "Tier(b) Tier(a) ");
-  CHECK(names("apiVersion: projectcalico.org/v3\nkind: HostEndpointList\nmetadata: {resourceVersion: \"3\"}\nitems:\n"
-              "- metadata: {name: h}\n  spec: {node: n, interfaceName: eth0}\n"
-              "- apiVersion: projectcalico.org/v3\n  kind: HostEndpoint\n  metadata: {name: i}\n  spec: {node: n, interfaceName: eth1}\n") ==
-        "HostEndpoint(h) HostEndpoint(i) ");
+  CHECK(
+      names("apiVersion: projectcalico.org/v3\nkind: HostEndpointList\nmetadata: {resourceVersion: \"3\"}\nitems:\n"
+            "- metadata: {name: h}\n  spec: {node: n, interfaceName: eth0}\n"
+            "- apiVersion: projectcalico.org/v3\n  kind: HostEndpoint\n  metadata: {name: i}\n  spec: {node: n, interfaceName: eth1}\n") ==
+      "HostEndpoint(h) HostEndpoint(i) ");
   CHECK(names("apiVersion: v1\nkind: List\nitems:\n- " + one + "\n") == "Tier(a) ");
   CHECK(names("---\napiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: d}\n...\n") == "Tier(d) ");
   CHECK(names("apiVersion: projectcalico.org/v3\nkind: TierList\nitems: []\n").empty());
@@ -151,7 +155,8 @@ TEST_CASE("a text holds documents, sequences and lists, in YAML or JSON") {
 }
 
 TEST_CASE("a text without documents has neither resources nor faults") {
-  for (const std::string_view text : {"", "\n\n", "# only a comment\n", "---\n", "---\n---\n...\n", "%YAML 1.2\n---\n", "\xEF\xBB\xBF", "null\n", "  "}) {
+  for (const std::string_view text :
+       {"", "\n\n", "# only a comment\n", "---\n", "---\n---\n...\n", "%YAML 1.2\n---\n", "\xEF\xBB\xBF", "null\n", "  "}) {
     const auto decoded = decode(text, "f");
     INFO(text << described(decoded));
     CHECK(decoded.ok());
@@ -162,18 +167,21 @@ TEST_CASE("a text without documents has neither resources nor faults") {
 TEST_CASE("what is not a known resource is refused by name") {
   has_faults("kind: Tier\nmetadata: {name: a}\n", {{"1:1", "apiVersion must be specified"}});
   has_faults("apiVersion: projectcalico.org/v3\n", {{"1:1", "kind must be specified"}});
-  has_faults("apiVersion: projectcalico.org/v3\nkind: Pod\n", {{"2:7", "unknown resource type (Pod) and/or version (projectcalico.org/v3)"}});
+  has_faults("apiVersion: projectcalico.org/v3\nkind: Pod\n",
+             {{"2:7", "unknown resource type (Pod) and/or version (projectcalico.org/v3)"}});
   has_faults("apiVersion: crd.projectcalico.org/v1\nkind: Tier\n", {{"2:7", "Tier wants apiVersion projectcalico.org/v3"}});
   has_faults("apiVersion: projectcalico.org/v3\nkind: NodewallConfiguration\n", {{"2:7", "wants apiVersion nodewall.io/v1"}});
   has_faults("apiVersion: projectcalico.org/v3\nkind: PodList\nitems: []\n", {{"1:1", "unknown resource type (PodList)"}});
   has_faults("just text\n", {{"1:1", "wants a resource"}});
   has_faults("- 1\n- [a]\n", {{"1:3", "wants a resource"}, {"2:3", "wants a resource"}});
-  has_faults("apiVersion: projectcalico.org/v3\nkind: TierList\nitems: {}\nmore: 1\n", {{"4:1", "unknown field \"more\" of a list"}, {"3:8", "wants a list"}});
+  has_faults("apiVersion: projectcalico.org/v3\nkind: TierList\nitems: {}\nmore: 1\n",
+             {{"4:1", "unknown field \"more\" of a list"}, {"3:8", "wants a list"}});
 }
 
 TEST_CASE("one bad document among good ones hides no other") {
   const auto good = [](std::string_view name) { return object_text("GlobalNetworkSet", name, "  nets: [10.0.0.0/8]\n"); };
-  const auto text = good("a") + "---\n" + "kind: [\n" + "---\n" + good("b") + "---\n" + object_text("GlobalNetworkSet", "bad", "  nets: [x]\n") + "---\n" + good("c");
+  const auto text = good("a") + "---\n" + "kind: [\n" + "---\n" + good("b") + "---\n" +
+                    object_text("GlobalNetworkSet", "bad", "  nets: [x]\n") + "---\n" + good("c");
   const auto decoded = decode(text, "f.yaml");
   REQUIRE(decoded.resources.size() == 3);
   CHECK(decoded.resources[0].resource.metadata.name == "a");
@@ -188,13 +196,16 @@ TEST_CASE("one bad document among good ones hides no other") {
 }
 
 TEST_CASE("T-A1 a v4-mapped CIDR in a manifest is refused with advice") {
-  has_faults(object_text("GlobalNetworkSet", "s", "  nets: [\"::ffff:10.0.0.0/104\"]\n"), {{"6:10", "IPv4-mapped IPv6 address; write the IPv4 address"}});
+  has_faults(object_text("GlobalNetworkSet", "s", "  nets: [\"::ffff:10.0.0.0/104\"]\n"),
+             {{"6:10", "IPv4-mapped IPv6 address; write the IPv4 address"}});
   has_faults(rule_text("      source:\n        nets: [\"::ffff:10.0.0.0/104\"]\n"), {{"9:16", "IPv4-mapped"}});
   has_faults(object_text("HostEndpoint", "h", "  node: n\n  expectedIPs: [\"::ffff:10.0.0.1\"]\n"), {{"7:17", "IPv4-mapped"}});
 }
 
 TEST_CASE("T-Y2 ports are read by YAML 1.2 and as Calico does, or refused") {
-  const auto ports = [](std::string_view value) { return rule_text("      protocol: TCP\n      destination:\n        ports: [" + std::string(value) + "]\n"); };
+  const auto ports = [](std::string_view value) {
+    return rule_text("      protocol: TCP\n      destination:\n        ports: [" + std::string(value) + "]\n");
+  };
   const auto read = [&](std::string_view value) {
     const auto resource = only(ports(value));
     return std::get<model::GlobalNetworkPolicy>(resource.spec).ingress[0].destination.ports.at(0);
@@ -207,8 +218,10 @@ TEST_CASE("T-Y2 ports are read by YAML 1.2 and as Calico does, or refused") {
   CHECK(read("on") == model::Port(std::string("on")));
   CHECK(read("yes") == model::Port(std::string("yes")));
   CHECK(read("http_8.x-Y") == model::Port(std::string("http_8.x-Y")));
-  for (const std::string_view bad : {"0", "65536", "-1", "+80", "0o22", "0x16", "022", "1e3", "80.0", "80.5", "true", "22:", ":30", "30:22", "0:5", "1:65536", "1:2:3",
-                                     "\"22 \"", "\" 22\"", "\"22-30\\n\"", "\"\"", "null", "[80]", "{a: 80}", ".inf", "\"022\"", "99999999999999999999"}) {
+  for (const std::string_view bad :
+       {"0",       "65536",        "-1",   "+80",  "0o22",  "0x16",    "022",     "1e3",     "80.0",
+        "80.5",    "true",         "22:",  ":30",  "30:22", "0:5",     "1:65536", "1:2:3",   "\"22 \"",
+        "\" 22\"", "\"22-30\\n\"", "\"\"", "null", "[80]",  "{a: 80}", ".inf",    "\"022\"", "99999999999999999999"}) {
     INFO(bad);
     const auto decoded = decode(ports(bad), "f.yaml");
     CHECK(decoded.resources.empty());
@@ -226,7 +239,8 @@ TEST_CASE("words that older YAML takes for truth values are text") {
   CHECK(resource.metadata.labels.at("a") == "yes");
   CHECK(resource.metadata.labels.at("b") == "off");
   CHECK(resource.metadata.labels.at("e") == "2026-01-02");
-  has_faults(object_text("GlobalNetworkPolicy", "p", "  applyOnForward: yes\n"), {{"6:19", "spec.applyOnForward: wants true or false, got \"yes\""}});
+  has_faults(object_text("GlobalNetworkPolicy", "p", "  applyOnForward: yes\n"),
+             {{"6:19", "spec.applyOnForward: wants true or false, got \"yes\""}});
   has_faults(object_text("Tier", "true", "  order: 5\n"), {{"4:9", "metadata.name: wants a string, got true; put it in quotes"}});
   has_faults(object_text("Tier", "t", "  order: \"5\"\n"), {{"6:10", "wants a number, got \"5\""}});
 }
@@ -248,11 +262,14 @@ TEST_CASE("protocols are exact names or numbers") {
 }
 
 TEST_CASE("a selector's fault is placed at the selector and says which column of it") {
-  has_faults(object_text("GlobalNetworkPolicy", "p", "  selector: a = 'b'\n"), {{"6:13", "spec.selector: invalid selector: column 3: expected =="}});
+  has_faults(object_text("GlobalNetworkPolicy", "p", "  selector: a = 'b'\n"),
+             {{"6:13", "spec.selector: invalid selector: column 3: expected =="}});
 }
 
 TEST_CASE("failsafe lists: TCP or UDP in any letter case, a port from 0, an optional network") {
-  const auto list = [](std::string_view entry) { return object_text("FelixConfiguration", "default", "  failsafeInboundHostPorts:\n  - " + std::string(entry) + "\n"); };
+  const auto list = [](std::string_view entry) {
+    return object_text("FelixConfiguration", "default", "  failsafeInboundHostPorts:\n  - " + std::string(entry) + "\n");
+  };
   const auto read = [&](std::string_view entry) {
     const auto resource = only(list(entry));
     return std::get<model::FelixConfiguration>(resource.spec).failsafe_inbound->at(0);
@@ -274,7 +291,8 @@ TEST_CASE("failsafe lists: TCP or UDP in any letter case, a port from 0, an opti
 }
 
 TEST_CASE("validation's faults are placed at the field they name") {
-  has_faults(rule_text("      protocol: UDP\n      icmp:\n        type: 8\n        code: 1\n      destination:\n        notNets:\n        - 10.0.0.0/8\n        - 0.0.0.0/0\n"),
+  has_faults(rule_text("      protocol: UDP\n      icmp:\n        type: 8\n        code: 1\n      destination:\n        notNets:\n        "
+                       "- 10.0.0.0/8\n        - 0.0.0.0/0\n"),
              {{"9:7", "ICMP fields require protocol to be ICMP or ICMPv6"}, {"15:11", "catch-all CIDR in negation"}});
   auto text = object_text("GlobalNetworkSet", "s", "  nets: []\n");
   text.insert(text.find("spec:"), "  labels:\n    a.b/c.d: ok\n    a.b/c.d.e: not ok\n");
@@ -297,7 +315,8 @@ TEST_CASE("an object's faults are counted when they are too many to word") {
 }
 
 TEST_CASE("an alias stands for what its anchor holds") {
-  const auto resource = only(object_text("GlobalNetworkPolicy", "p", "  ingress:\n  - &r {action: Deny, source: {nets: [10.0.0.0/8]}}\n  - *r\n  egress: [*r]\n"));
+  const auto resource = only(
+      object_text("GlobalNetworkPolicy", "p", "  ingress:\n  - &r {action: Deny, source: {nets: [10.0.0.0/8]}}\n  - *r\n  egress: [*r]\n"));
   const auto& policy = std::get<model::GlobalNetworkPolicy>(resource.spec);
   REQUIRE(policy.ingress.size() == 2);
   CHECK(policy.ingress[0] == policy.ingress[1]);
@@ -312,6 +331,7 @@ TEST_CASE("texts of several lines are read to their last line break") {
   CHECK(annotations.at("a") == "x\n---\n");
   CHECK(annotations.at("b") == "y z");
   CHECK(annotations.at("c") == "v\n w");
-  const auto last = only("apiVersion: projectcalico.org/v3\nkind: Tier\nspec: {}\nmetadata:\n  name: t\n  annotations:\n    a: |\n      x\n");
+  const auto last =
+      only("apiVersion: projectcalico.org/v3\nkind: Tier\nspec: {}\nmetadata:\n  name: t\n  annotations:\n    a: |\n      x\n");
   CHECK(last.metadata.annotations.at("a") == "x\n");
 }

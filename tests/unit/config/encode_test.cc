@@ -28,15 +28,33 @@ class Maker {
     if (chance()) out.metadata.creation_timestamp = "2026-01-02T03:04:05Z";
     if (chance()) out.metadata.uid = one_of({"5f9a1b2c", "0", "1e3", "null"});
     switch (kind) {
-      case m::Kind::HostEndpoint: out.spec = endpoint(); break;
-      case m::Kind::GlobalNetworkPolicy: out.spec = policy(); break;
-      case m::Kind::GlobalNetworkSet: out.spec = m::GlobalNetworkSet{.nets = nets(chance(), false)}; break;
-      case m::Kind::Profile: out.spec = profile(); break;
-      case m::Kind::Tier: out.spec = tier(); break;
-      case m::Kind::KubeControllersConfiguration: out.spec = controllers(); break;
-      case m::Kind::FelixConfiguration: out.spec = felix(); break;
-      case m::Kind::Node: out.spec = node(); break;
-      case m::Kind::NodewallConfiguration: out.spec = nodewall(); break;
+      case m::Kind::HostEndpoint:
+        out.spec = endpoint();
+        break;
+      case m::Kind::GlobalNetworkPolicy:
+        out.spec = policy();
+        break;
+      case m::Kind::GlobalNetworkSet:
+        out.spec = m::GlobalNetworkSet{.nets = nets(chance(), false)};
+        break;
+      case m::Kind::Profile:
+        out.spec = profile();
+        break;
+      case m::Kind::Tier:
+        out.spec = tier();
+        break;
+      case m::Kind::KubeControllersConfiguration:
+        out.spec = controllers();
+        break;
+      case m::Kind::FelixConfiguration:
+        out.spec = felix();
+        break;
+      case m::Kind::Node:
+        out.spec = node();
+        break;
+      case m::Kind::NodewallConfiguration:
+        out.spec = nodewall();
+        break;
     }
     if (kind == m::Kind::KubeControllersConfiguration || kind == m::Kind::NodewallConfiguration) out.metadata.name = "default";
     return out;
@@ -48,9 +66,55 @@ class Maker {
   std::string one_of(std::vector<std::string> choices) { return choices[below(choices.size())]; }
 
   std::string text() {
-    return one_of({"", "plain", "yes", "~", "80", "1e3", "22:30", "1000:2000", "2026-01-02", "a: b", "a #b", "#b", "- a", "'q'", "\"d\"", "it's", " lead",
-                   "trail ", "a\nb\n", "tab\there", "back\\slash", "\x01\x7f", "\xC2\x85", "\xE2\x80\xA8", "\xEF\xBB\xBF", "\xF0\x9F\x98\x80\n", "{a}", "[b",
-                   "*x", "&x", "!x", "%x", "@x", "`x", "key:", "::1", "fe80::", ":x", "?x", "-x", "---", "...", "<<", "=", "0x1f", "0o7", "+.inf", ".5", "null"});
+    return one_of({"",
+                   "plain",
+                   "yes",
+                   "~",
+                   "80",
+                   "1e3",
+                   "22:30",
+                   "1000:2000",
+                   "2026-01-02",
+                   "a: b",
+                   "a #b",
+                   "#b",
+                   "- a",
+                   "'q'",
+                   "\"d\"",
+                   "it's",
+                   " lead",
+                   "trail ",
+                   "a\nb\n",
+                   "tab\there",
+                   "back\\slash",
+                   "\x01\x7f",
+                   "\xC2\x85",
+                   "\xE2\x80\xA8",
+                   "\xEF\xBB\xBF",
+                   "\xF0\x9F\x98\x80\n",
+                   "{a}",
+                   "[b",
+                   "*x",
+                   "&x",
+                   "!x",
+                   "%x",
+                   "@x",
+                   "`x",
+                   "key:",
+                   "::1",
+                   "fe80::",
+                   ":x",
+                   "?x",
+                   "-x",
+                   "---",
+                   "...",
+                   "<<",
+                   "=",
+                   "0x1f",
+                   "0o7",
+                   "+.inf",
+                   ".5",
+                   "null"});
   }
   m::Labels labels() { return {{"role", one_of({"db", "", "true", "1", "1.5", "0x1F", "off"})}, {"kubernetes.io/hostname", "n1"}}; }
   Cidr net(bool v4, bool masked) {
@@ -142,7 +206,8 @@ class Maker {
     out.interface_name = one_of({"*", "eth0", "1e3", "br-0", "-"});
     if (chance()) out.expected_ips = {address(), Address::v4(0x0a000001)};
     if (chance()) out.profiles = {"projectcalico-default-allow", "null"};
-    if (chance()) out.ports = {{.name = "http", .protocol = *m::protocol_by_name("TCP"), .port = static_cast<std::uint16_t>(1 + below(65535))}};
+    if (chance())
+      out.ports = {{.name = "http", .protocol = *m::protocol_by_name("TCP"), .port = static_cast<std::uint16_t>(1 + below(65535))}};
     return out;
   }
   m::GlobalNetworkPolicy policy() {
@@ -159,12 +224,8 @@ class Maker {
     if (chance()) out.performance_hints = {"AssumeNeededOnEveryNode"};
     return out;
   }
-  m::Profile profile() {
-    return {.ingress = rules(true), .egress = rules(false), .labels_to_apply = chance() ? labels() : m::Labels{}};
-  }
-  m::Tier tier() {
-    return {.order = order(), .default_action = chance() ? std::optional(m::TierAction::Pass) : std::nullopt};
-  }
+  m::Profile profile() { return {.ingress = rules(true), .egress = rules(false), .labels_to_apply = chance() ? labels() : m::Labels{}}; }
+  m::Tier tier() { return {.order = order(), .default_action = chance() ? std::optional(m::TierAction::Pass) : std::nullopt}; }
   m::KubeControllersConfiguration controllers() {
     m::KubeControllersConfiguration out;
     if (chance()) out = m::default_kube_controllers_configuration();
@@ -178,7 +239,12 @@ class Maker {
       out.node->leak_grace_period = duration();
       out.node->host_endpoint->auto_create = maybe();
       if (chance())
-        out.node->host_endpoint->templates = {{.generate_name = "g", .interface_cidrs = nets(chance(), false), .interface_pattern = "^eth[0-9]+$", .node_selector = selector(), .labels = labels(), .annotations = {{"a", text()}}}};
+        out.node->host_endpoint->templates = {{.generate_name = "g",
+                                               .interface_cidrs = nets(chance(), false),
+                                               .interface_pattern = "^eth[0-9]+$",
+                                               .node_selector = selector(),
+                                               .labels = labels(),
+                                               .annotations = {{"a", text()}}}};
       if (chance()) out.node->host_endpoint.reset();
     }
     if (chance()) out.status_environment = {{"DATASTORE_TYPE", "kubernetes"}, {"X", text()}};
@@ -214,7 +280,8 @@ class Maker {
   m::NodewallConfiguration nodewall() {
     m::NodewallConfiguration out;
     if (chance()) out.established_flows = m::EstablishedFlows::Keep;
-    if (chance()) out.ingress_hooks = {{.interface = "eth*", .hook = m::IngressHook::Xdp}, {.interface = "*", .hook = m::IngressHook::Auto}};
+    if (chance())
+      out.ingress_hooks = {{.interface = "eth*", .hook = m::IngressHook::Xdp}, {.interface = "*", .hook = m::IngressHook::Auto}};
     return out;
   }
 
@@ -258,7 +325,8 @@ TEST_CASE("absent and empty are kept apart where they differ") {
 }
 
 TEST_CASE("ports, protocols and orders are printed in calicoctl's forms") {
-  const auto resource = only(rule_text("      protocol: \"6\"\n      destination:\n        ports: [\"80\", \"90:90\", \"1:2\", x]\n") + "  order: 1000000.0\n");
+  const auto resource = only(rule_text("      protocol: \"6\"\n      destination:\n        ports: [\"80\", \"90:90\", \"1:2\", x]\n") +
+                             "  order: 1000000.0\n");
   const auto spec = encode(resource)["spec"];
   CHECK(spec["ingress"][0]["protocol"] == 6);
   CHECK(spec["ingress"][0]["destination"]["ports"].dump() == R"([80,90,"1:2","x"])");
@@ -271,11 +339,30 @@ TEST_CASE("a selector is printed as it was written") {
 }
 
 TEST_CASE("YAML text: quotes only where another reader would see something else") {
-  const std::vector<std::pair<std::string, std::string>> cases = {
-      {"plain", "plain"}, {"10.0.0.0/8", "10.0.0.0/8"}, {"2001:db8::1", "2001:db8::1"}, {"5m0s", "5m0s"}, {"", "\"\""}, {"*", "'*'"},
-      {"true", "\"true\""}, {"yes", "\"yes\""}, {"80", "\"80\""}, {"1e3", "\"1e3\""}, {"22:30", "\"22:30\""}, {"1000:2000", "1000:2000"},
-      {"a: b", "'a: b'"}, {"it's", "it's"}, {"'x'", "'''x'''"}, {"a\nb", "\"a\\nb\""}, {"\x1b", "\"\\x1B\""}, {"null", "\"null\""}, {"x:", "'x:'"},
-      {"\xff", "\"\xEF\xBF\xBD\""}, {"\xC2\x85", "\"\\x85\""}, {"say \"hi\"\n", "\"say \\\"hi\\\"\\n\""}, {"-", "'-'"}, {"-x", "-x"}};
+  const std::vector<std::pair<std::string, std::string>> cases = {{"plain", "plain"},
+                                                                  {"10.0.0.0/8", "10.0.0.0/8"},
+                                                                  {"2001:db8::1", "2001:db8::1"},
+                                                                  {"5m0s", "5m0s"},
+                                                                  {"", "\"\""},
+                                                                  {"*", "'*'"},
+                                                                  {"true", "\"true\""},
+                                                                  {"yes", "\"yes\""},
+                                                                  {"80", "\"80\""},
+                                                                  {"1e3", "\"1e3\""},
+                                                                  {"22:30", "\"22:30\""},
+                                                                  {"1000:2000", "1000:2000"},
+                                                                  {"a: b", "'a: b'"},
+                                                                  {"it's", "it's"},
+                                                                  {"'x'", "'''x'''"},
+                                                                  {"a\nb", "\"a\\nb\""},
+                                                                  {"\x1b", "\"\\x1B\""},
+                                                                  {"null", "\"null\""},
+                                                                  {"x:", "'x:'"},
+                                                                  {"\xff", "\"\xEF\xBF\xBD\""},
+                                                                  {"\xC2\x85", "\"\\x85\""},
+                                                                  {"say \"hi\"\n", "\"say \\\"hi\\\"\\n\""},
+                                                                  {"-", "'-'"},
+                                                                  {"-x", "-x"}};
   for (const auto& [value, wanted] : cases) {
     INFO(value);
     CHECK(to_yaml(nlohmann::json(value)) == wanted + "\n");

@@ -23,7 +23,9 @@ std::string fault(std::string_view text) {
   return selector.error().what;
 }
 
-bool holds(std::string_view text, const Labels& labels) { return parsed(text).matches(labels); }
+bool holds(std::string_view text, const Labels& labels) {
+  return parsed(text).matches(labels);
+}
 
 }  // namespace
 
