@@ -47,14 +47,14 @@ static __always_inline int load_bytes(void *ctx, __u32 is_xdp, __u32 offset, voi
   return nw_have_xdp_load ? bpf_xdp_load_bytes(ctx, offset, to, length) : -1;
 }
 
-/* `length` is 1..64 at run time. */
+/* `length` is 4..40 and a multiple of 4 at run time. */
 static __always_inline int load_bytes_variable(void *ctx, __u32 is_xdp, __u32 offset, void *to, __u32 length) {
   __u32 i;
 
   if (!is_xdp) return bpf_skb_load_bytes(ctx, offset, to, length);
   if (nw_have_xdp_load) return bpf_xdp_load_bytes(ctx, offset, to, length);
-  for (i = 0; i < length && i < 40; i++)
-    if (load_bytes(ctx, is_xdp, offset + i, (__u8 *)to + i, 1)) return -1;
+  for (i = 0; i < length && i < 40; i += 4)
+    if (load_bytes(ctx, is_xdp, offset + i, (__u8 *)to + i, 4)) return -1;
   return 0;
 }
 

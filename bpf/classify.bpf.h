@@ -55,12 +55,14 @@ NW_GLOBAL int classify(const struct packet *packet, __u32 slot, __u32 reversed, 
     query.source_port = bpf_ntohs(packet->source_port_be);
     query.destination_port = bpf_ntohs(packet->destination_port_be);
   }
-  if (packet->protocol == (packet->is_v4 ? PROTO_ICMP : PROTO_ICMPV6)) {
+  if (packet_is_icmp(packet)) {
     /* A tracked ICMP flow is an echo, begun by a request. */
     query.source_port = 0;
-    query.destination_port = reversed ? (packet->is_v4 ? 8 << 8 : 128 << 8) : packet->icmp_type << 8 | packet->icmp_code;
+    query.destination_port = reversed ? icmp_echo_request(packet->is_v4) << 8 : packet->icmp_type << 8 | packet->icmp_code;
   }
   nw_walk(image, &query, answer);
+  /* An image knows no other reasons; some of them would allow. */
+  if (answer->rule != NW_WALK_FAULT && answer->reason > NW_REASON_NO_PROFILE) nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
   return 0;
 }
 

@@ -56,6 +56,16 @@ static __always_inline __u64 ct_timeout(const struct nw_settings *settings, cons
   return confirmed ? settings->tcp_established_ns : settings->syn_sent_ns;
 }
 
+/* Whether the packet can be one of the flow: at this hook only one end can have sent it, and of ICMP only an echo belongs to a
+ * flow, requests from the end that began it and replies from the other. `original`: in the direction of the first packet. */
+static __always_inline int ct_belongs(const struct packet *packet, const struct nw_ct_entry *entry, __u32 a_is_source,
+                                      __u32 *original) {
+  *original = a_is_source == !!(entry->flags & NW_CT_A_IS_SOURCE);
+  if (*original != ((packet->direction == NW_EGRESS) == !!(entry->flags & NW_CT_FROM_HOST))) return 0;
+  if (!packet_is_icmp(packet)) return 1;
+  return packet->icmp_type == (*original ? icmp_echo_request(packet->is_v4) : icmp_echo_reply(packet->is_v4));
+}
+
 struct ct_found {
   struct nw_ct_entry *entry;
   __u32 confirmed;
@@ -137,11 +147,9 @@ NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_sett
     ct_remove(&key);
     return CT_NEW;
   }
-  original = a_is_source == !!(found.entry->flags & NW_CT_A_IS_SOURCE);
-  /* A packet that claims the other end's addresses at this hook is not of this flow. */
-  if (original != ((packet->direction == NW_EGRESS) == !!(found.entry->flags & NW_CT_FROM_HOST))) return CT_NEW;
+  if (!ct_belongs(packet, found.entry, a_is_source, &original)) return CT_NEW;
   if (packet->protocol == PROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) return CT_NEW;
-  if (found.entry->generation != generation && !(found.entry->flags & NW_CT_FAILSAFE) &&
+  if (found.entry->generation != generation && !(found.entry->flags & (NW_CT_FAILSAFE | NW_CT_FORWARDED)) &&
       !(settings->flags & NW_SETTING_KEEP_ESTABLISHED))
     return original ? CT_REJUDGE : CT_REJUDGE_REPLY;
   ct_touch(packet, &key, &found, original, now);
@@ -173,9 +181,7 @@ NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u
 /* Packets that open no flow: resets, and ICMP other than an echo request. */
 static __always_inline int ct_opens_flow(const struct packet *packet) {
   if (packet->protocol == PROTO_TCP) return !(packet->tcp_flags & TCP_RST);
-  if (packet->protocol == (packet->is_v4 ? PROTO_ICMP : PROTO_ICMPV6))
-    return packet->icmp_type == (packet->is_v4 ? 8 : 128);
-  return 1;
+  return !packet_is_icmp(packet) || packet->icmp_type == icmp_echo_request(packet->is_v4);
 }
 
 static __always_inline int ct_is_closing(const struct nw_ct_entry *entry) {
@@ -183,7 +189,7 @@ static __always_inline int ct_is_closing(const struct nw_ct_entry *entry) {
   return (entry->flags & NW_CT_RST) || (entry->flags & fins) == fins;
 }
 
-/* A first packet was allowed. `flags` is NW_CT_FAILSAFE or 0. */
+/* A first packet was allowed. `flags` is NW_CT_FAILSAFE, NW_CT_FORWARDED or 0. */
 NW_GLOBAL int conntrack_open(const struct packet *packet, __u32 flags, __u32 generation, __u32 rule) {
   struct nw_ct_key key;
   struct ct_found found;
@@ -218,14 +224,24 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, __u32 flags, __u32 gen
   return 0;
 }
 
+/* A forwarded packet leaves with an address of the host as its source: the host's NAT gave it that. Answers will come to the
+ * host's address, and are no more the host's own traffic than this packet is. */
+NW_GLOBAL int conntrack_masqueraded(const struct packet *packet, const struct nw_settings *settings, __u32 generation) {
+  if (!packet || !settings || packet->later_fragment || packet->is_icmp_error) return 0;
+  if (conntrack_lookup(packet, settings, generation) == CT_NEW)
+    conntrack_open(packet, NW_CT_FORWARDED, generation, NW_NO_RULE);
+  return 0;
+}
+
 /* Whether the quoted packet of an ICMP error belongs to a flow that was allowed. Changes nothing. */
 static __always_inline int conntrack_quoted(const struct packet *quoted, const struct nw_settings *settings) {
   struct nw_ct_key key;
   struct ct_found found;
+  __u32 a_is_source = ct_key(quoted, &key), original;
 
-  ct_key(quoted, &key);
   ct_find(&key, quoted->direction, &found);
-  return found.entry && !ct_expired(quoted, settings, &found, bpf_ktime_get_coarse_ns());
+  return found.entry && ct_belongs(quoted, found.entry, a_is_source, &original) &&
+         !ct_expired(quoted, settings, &found, bpf_ktime_get_coarse_ns());
 }
 
 /* Fragments behind the first one. */

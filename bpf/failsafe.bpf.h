@@ -11,6 +11,7 @@ NW_GLOBAL int failsafe_match(const struct packet *packet, __u32 reversed) {
   __u32 direction, is_udp, index;
   const struct nw_failsafe_word *word;
   struct nw_failsafe_key key;
+  const __u8 *open;
   __u64 bit;
   __u16 port;
 
@@ -33,7 +34,8 @@ NW_GLOBAL int failsafe_match(const struct packet *packet, __u32 reversed) {
     __builtin_memcpy(key.peer, packet->source.bytes, 16);
   else
     __builtin_memcpy(key.peer, packet->destination.bytes, 16);
-  return bpf_map_lookup_elem(&nw_failsafe_net, &key) != 0;
+  open = bpf_map_lookup_elem(&nw_failsafe_net, &key);
+  return open && *open;
 }
 
 #endif

@@ -88,13 +88,25 @@ static __always_inline __u32 link_802_3(void *ctx, __u32 is_xdp, __u32 offset) {
   return NW_REASON_UNKNOWN_ETHERTYPE;
 }
 
+/* XDP has no protocol field beside the frame: the version says what it is. */
+static __always_inline __u32 link_l3_xdp(void *ctx, struct packet *packet) {
+  __u8 version;
+
+  if (load_bytes(ctx, 1, 0, &version, 1)) return NW_REASON_SHORT;
+  packet->is_v4 = version >> 4 == 4;
+  return version >> 4 == 4 || version >> 4 == 6 ? NW_REASON_NONE : NW_REASON_UNKNOWN_ETHERTYPE;
+}
+
 static __always_inline __u32 packet_link(void *ctx, __u32 is_xdp, __u32 is_l3, struct packet *packet) {
   __u32 offset = 12, tags = link_offloaded_tags(ctx, is_xdp), i;
   __u16 ethertype_be = 0, ethertype;
 
   if (is_l3) {
     packet->network_offset = 0;
+    if (is_xdp) return link_l3_xdp(ctx, packet);
     ethertype = link_protocol(ctx, is_xdp);
+    /* A tag behind which nobody looks for IP. */
+    if (ethertype_is_vlan(ethertype)) return NW_REASON_UNKNOWN_ETHERTYPE;
   } else {
     if (load_bytes(ctx, is_xdp, offset, &ethertype_be, 2)) return NW_REASON_SHORT;
     ethertype = bpf_ntohs(ethertype_be);
@@ -139,13 +151,17 @@ struct ipv6_header {
   struct nw_addr destination;
 } __attribute__((packed));
 
+struct options {
+  __u8 bytes[40];
+};
+
 /* Loose and strict source routes are the two options that change where a packet goes. */
-static __always_inline __u32 ipv4_options(void *ctx, __u32 is_xdp, __u32 offset, __u32 length) {
-  __u8 options[40] = {};
+NW_GLOBAL int ipv4_options_walk(const struct options *all, __u32 length) {
+  const __u8 *options;
   __u32 i, skip = 0;
 
-  if (length < 4 || length > 40) return NW_REASON_MALFORMED;
-  if (load_bytes_variable(ctx, is_xdp, offset, options, length)) return NW_REASON_SHORT;
+  if (!all) return NW_REASON_MALFORMED;
+  options = all->bytes;
   for (i = 0; i < 40; i++) {
     if (i >= length || (!skip && options[i] == 0)) break;
     if (skip) {
@@ -154,16 +170,25 @@ static __always_inline __u32 ipv4_options(void *ctx, __u32 is_xdp, __u32 offset,
     }
     if (options[i] == 131 || options[i] == 137) return NW_REASON_SOURCE_ROUTE;
     if (options[i] == 1) continue;
-    if (i + 1 >= length || i >= 39 || options[(i + 1) & 63] < 2) return NW_REASON_MALFORMED;
-    skip = options[(i + 1) & 63] - 1;
+    if (i + 1 >= length || i >= 39 || options[i + 1] < 2) return NW_REASON_MALFORMED;
+    skip = options[i + 1] - 1;
   }
-  return NW_REASON_NONE;
+  return skip ? NW_REASON_MALFORMED : NW_REASON_NONE;
+}
+
+static __always_inline __u32 ipv4_options(void *ctx, __u32 is_xdp, __u32 offset, __u32 length) {
+  struct options options = {};
+
+  if (length < 4 || length > 40) return NW_REASON_MALFORMED;
+  if (load_bytes_variable(ctx, is_xdp, offset, options.bytes, length)) return NW_REASON_SHORT;
+  return ipv4_options_walk(&options, length);
 }
 
 static __always_inline __u32 network_v4(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
   struct ipv4_header header;
   __u32 length, total, fragment, offset = packet->network_offset;
 
+  if (offset + sizeof(header) > packet->length) return NW_REASON_SHORT; /* a quoted packet ends before the frame does */
   if (load_bytes(ctx, is_xdp, offset, &header, sizeof(header))) return NW_REASON_SHORT;
   length = (header.version_ihl & 15) * 4;
   if (header.version_ihl >> 4 != 4 || length < sizeof(header)) return NW_REASON_MALFORMED;
@@ -172,7 +197,7 @@ static __always_inline __u32 network_v4(void *ctx, __u32 is_xdp, struct packet *
   if (!total && packet->segments > 1) total = packet->length - offset;
   if (total < length) return NW_REASON_MALFORMED;
   if (quoted) total = packet->length - offset;
-  if (offset + total > packet->length) return NW_REASON_SHORT;
+  if (total < length || offset + total > packet->length) return NW_REASON_SHORT;
   addr_from_v4(&packet->source, header.source_be);
   addr_from_v4(&packet->destination, header.destination_be);
   packet->protocol = header.protocol;
@@ -198,6 +223,7 @@ static __always_inline __u32 network_v6(void *ctx, __u32 is_xdp, struct packet *
   struct ipv6_header header;
   __u32 payload, offset = packet->network_offset;
 
+  if (offset + sizeof(header) > packet->length) return NW_REASON_SHORT;
   if (load_bytes(ctx, is_xdp, offset, &header, sizeof(header))) return NW_REASON_SHORT;
   if (bpf_ntohl(header.version_class_flow_be) >> 28 != 6) return NW_REASON_MALFORMED;
   payload = bpf_ntohs(header.payload_length_be);
@@ -285,13 +311,20 @@ static __always_inline __u32 tcp_flags_possible(__u8 flags) {
   return (flags & (TCP_FIN | TCP_PSH | TCP_URG | TCP_ACK)) != (TCP_FIN | TCP_PSH | TCP_URG);
 }
 
+static __always_inline __u32 packet_is_icmp(const struct packet *packet) {
+  return packet->protocol == (packet->is_v4 ? PROTO_ICMP : PROTO_ICMPV6);
+}
+
+static __always_inline __u32 icmp_echo_request(__u32 is_v4) { return is_v4 ? 8 : 128; }
+static __always_inline __u32 icmp_echo_reply(__u32 is_v4) { return is_v4 ? 0 : 129; }
+
 static __always_inline __u32 icmp_is_error(__u32 is_v4, __u8 type) {
   if (!is_v4) return type >= 1 && type <= 4;
   return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
 static __always_inline __u32 icmp_is_echo(__u32 is_v4, __u8 type) {
-  return is_v4 ? type == 8 || type == 0 : type == 128 || type == 129;
+  return type == icmp_echo_request(is_v4) || type == icmp_echo_reply(is_v4);
 }
 
 static __always_inline __u32 transport_tcp(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
@@ -299,7 +332,7 @@ static __always_inline __u32 transport_tcp(void *ctx, __u32 is_xdp, struct packe
   __u32 room = packet->end - packet->transport_offset;
 
   if (quoted) {
-    if (load_bytes(ctx, is_xdp, packet->transport_offset, header, 8)) return NW_REASON_SHORT;
+    if (room < 8 || load_bytes(ctx, is_xdp, packet->transport_offset, header, 8)) return NW_REASON_SHORT;
   } else {
     if (room < 20 || load_bytes(ctx, is_xdp, packet->transport_offset, header, 20)) return NW_REASON_SHORT;
     if (header[12] >> 4 < 5) return NW_REASON_MALFORMED;
@@ -333,11 +366,11 @@ static __noinline __u32 packet_transport(void *ctx, __u32 is_xdp, struct packet 
   if (packet->protocol == PROTO_TCP) {
     reason = transport_tcp(ctx, is_xdp, packet, quoted);
   } else if (packet->protocol == PROTO_UDP || packet->protocol == PROTO_UDPLITE || packet->protocol == PROTO_SCTP ||
-             packet->protocol == (packet->is_v4 ? PROTO_ICMP : PROTO_ICMPV6)) {
+             packet_is_icmp(packet)) {
     room = packet->end - packet->transport_offset;
     if (room < 8 || load_bytes(ctx, is_xdp, packet->transport_offset, header, 8)) {
       reason = NW_REASON_SHORT;
-    } else if (packet->protocol == PROTO_ICMP || packet->protocol == PROTO_ICMPV6) {
+    } else if (packet_is_icmp(packet)) {
       reason = transport_icmp(packet, header);
     } else {
       packet->source_port_be = *(__u16 *)&header[0];

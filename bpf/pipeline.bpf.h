@@ -44,7 +44,7 @@ static __noinline __u32 icmp_error(void *ctx, __u32 is_xdp, const struct packet 
 /* Conntrack and policy. Fills the answer: verdict, reason and counter. */
 NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *settings, __u32 slot,
                                  struct nw_answer *answer) {
-  __u32 generation = policy_generation();
+  __u32 generation = policy_generation(), allowed;
   int state;
 
   if (!packet || !settings || !answer) return 0;
@@ -63,12 +63,13 @@ NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *
     return 0;
   }
   classify(packet, slot, state == CT_REJUDGE_REPLY, answer);
+  allowed = verdict_of(answer) == NW_ALLOW;
   if (state == CT_NEW) {
-    if (answer->verdict == NW_ALLOW) conntrack_open(packet, 0, generation, answer->counter);
+    if (allowed) conntrack_open(packet, 0, generation, answer->counter);
     return 0;
   }
-  conntrack_rejudged(packet, answer->verdict == NW_ALLOW, generation, answer->counter);
-  if (answer->verdict == NW_ALLOW) {
+  conntrack_rejudged(packet, allowed, generation, answer->counter);
+  if (allowed) {
     answer->reason = NW_REASON_ESTABLISHED;
     answer->counter = NW_NO_RULE;
   }
@@ -92,11 +93,18 @@ static __always_inline void judge_local(void *ctx, __u32 is_xdp, struct packet *
     answer->reason = NW_REASON_FAULT_MAP;
     return;
   }
-  if (packet->is_icmp_error && packet->protocol == (packet->is_v4 ? PROTO_ICMP : PROTO_ICMPV6))
+  if (packet->is_icmp_error)
     answer->reason = icmp_error(ctx, is_xdp, packet, settings);
   else
     judge_flow(packet, settings, slot, answer);
   if (packet->first_fragment) fragment_first(packet, verdict_of(answer) == NW_ALLOW);
+}
+
+static __always_inline void track_masqueraded(void *ctx, __u32 is_xdp, struct packet *packet) {
+  __u32 zero = 0;
+  const struct nw_settings *settings = bpf_map_lookup_elem(&nw_settings, &zero);
+
+  if (settings && !packet_transport(ctx, is_xdp, packet, 0)) conntrack_masqueraded(packet, settings, policy_generation());
 }
 
 static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 direction) {
@@ -113,7 +121,10 @@ static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 d
   if (!answer.reason) answer.reason = packet_network(ctx, is_xdp, &packet, 0);
   if (!answer.reason && direction == NW_INGRESS && !(interface->flags & NW_INTERFACE_LOOPBACK))
     answer.reason = packet_martian(&packet);
-  if (!answer.reason && !packet_is_local(ctx, is_xdp, &packet)) answer.reason = NW_REASON_FORWARDED;
+  if (!answer.reason && !packet_is_local(ctx, is_xdp, &packet)) {
+    answer.reason = NW_REASON_FORWARDED;
+    if (direction == NW_EGRESS && address_is_local(&packet.source, packet.is_v4)) track_masqueraded(ctx, is_xdp, &packet);
+  }
   if (!answer.reason) judge_local(ctx, is_xdp, &packet, interface->endpoint, &answer);
   verdict_count(&packet, interface->counter, &answer);
   return verdict_of(&answer);

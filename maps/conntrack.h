@@ -35,6 +35,7 @@ NW_ASSERT_SIZE(struct nw_ct_key, 40);
 #define NW_CT_FAILSAFE 32U     /* admitted by a failsafe port: policy is never asked again */
 #define NW_CT_ADOPTED 64U      /* seeded from the host's open sockets at first enforcement */
 #define NW_CT_A_IS_SOURCE 128U /* end a sent the first packet */
+#define NW_CT_FORWARDED 256U   /* forwarded traffic behind an address of the host (NAT): policy is not asked */
 
 struct nw_ct_entry {
   __u64 created_ns; /* CLOCK_MONOTONIC (coarse) */
