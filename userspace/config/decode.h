@@ -3,7 +3,8 @@
 // Bounded: a document of more than 10 MB, more than 64 levels deep, with more than 100,000 nodes, or with any alias that
 // would make it larger than that is refused; decoding needs time and memory linear in the text. YAML specials: anchors and
 // aliases count against the node limit; merge keys (<<), tags other than the core ones, duplicate keys and NUL bytes are
-// errors. So is a single YAML value of more than 300,000 bytes. Scalars follow the YAML 1.2 core rules (no `on`/`yes` booleans, no sexagesimals).
+// errors. So is a single YAML value of more than 300,000 bytes. Scalars follow the YAML 1.2 core rules (no `on`/`yes`
+// booleans, no sexagesimals).
 //
 // One faulty document does not hide the others: `resources` holds those that are whole, `diagnostics` everything that is
 // wrong, in order of appearance; at most 100 faults of an object and 1,000 of a text are worded, the rest is counted. One text
