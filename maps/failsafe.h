@@ -5,7 +5,8 @@
  * index nw_failsafe_index(direction, is_udp, port), bit port % 64. `any` = open for every peer; `nets` = open for peers in
  * nw_failsafe_net. The port is the packet's destination port in both directions.
  *
- * nw_failsafe_net: LPM_TRIE struct nw_failsafe_key -> __u8 (1). The peer is the source at ingress, the destination at egress. */
+ * nw_failsafe_net: LPM_TRIE struct nw_failsafe_key -> __u8: 1 open; 0 closed, for the IPv4-mapped addresses (a prefix of 96 bits) inside
+ * an IPv6 net, which are no IPv6 peers. The peer is the source at ingress, the destination at egress. */
 #ifndef NW_FAILSAFE_H
 #define NW_FAILSAFE_H
 

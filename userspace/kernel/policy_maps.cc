@@ -17,14 +17,6 @@ std::size_t page_rounded(std::size_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
-Result<Fd> inner_map(int outer) {
-  __u32 id = 0;
-  if (bpf_map_lookup_elem(outer, &kZero, &id) != 0) return fail(errno_error("read the live inner map", errno));
-  Fd inner(bpf_map_get_fd_by_id(id));
-  if (!inner.valid()) return fail(errno_error("open the live inner map", errno));
-  return inner;
-}
-
 Result<__u32> max_entries(int map) {
   bpf_map_info info{};
   __u32 length = sizeof(info);
@@ -77,13 +69,25 @@ nw_failsafe_key failsafe_key(const FailsafeEntry& entry) {
   return key;
 }
 
+// An IPv6 net that contains the IPv4-mapped addresses would open the port to IPv4 peers: the part is closed, unless it is opened itself.
+bool contains_v4_mapped(const Cidr& net) {
+  auto mapped = Address::v4(0);
+  mapped.family = Family::v6;
+  return net.address.family == Family::v6 && net.prefix <= 96 && net.contains(mapped);
+}
+
 FailsafeMaps failsafe_maps(const std::vector<FailsafeEntry>& entries) {
   FailsafeMaps maps;
   for (const auto& entry : entries) {
     auto& word = maps.words[nw_failsafe_index(entry.direction, entry.is_udp ? 1 : 0, entry.port)];
     const __u64 bit = 1ULL << (entry.port & 63);
     (entry.net ? word.nets : word.any) |= bit;
-    if (entry.net) maps.nets[failsafe_key(entry)] = 1;
+    if (!entry.net) continue;
+    maps.nets[failsafe_key(entry)] = 1;
+    if (!contains_v4_mapped(*entry.net)) continue;
+    auto all_v4 = entry;
+    all_v4.net = Cidr{Address::v4(0), 0};
+    maps.nets.try_emplace(failsafe_key(all_v4), __u8{0});
   }
   return maps;
 }
@@ -118,10 +122,22 @@ Cidr net_of(const nw_failsafe_key& key) {
 
 }  // namespace
 
+Result<int> live_inner_map(int outer, Fd& known) {
+  __u32 id = 0;
+  if (bpf_map_lookup_elem(outer, &kZero, &id) != 0) return fail(errno_error("read the live inner map", errno));
+  bpf_map_info info{};
+  __u32 length = sizeof(info);
+  if (known.valid() && bpf_map_get_info_by_fd(known.get(), &info, &length) == 0 && info.id == id) return known.get();
+  Fd inner(bpf_map_get_fd_by_id(id));
+  if (!inner.valid()) return fail(errno_error("open the live inner map", errno));
+  known = std::move(inner);
+  return known.get();
+}
+
 Status Datapath::set_policy(std::span<const nw_line> lines, std::uint32_t generation) {
   if (lines.empty() || lines.size() > NW_MAX_IMAGE_LINES) return fail(Errc::limit, "an image has 1 to 16,777,216 lines");
   DECLARE_LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-  const Fd image(bpf_map_create(BPF_MAP_TYPE_ARRAY, "nw_image", sizeof(__u32), sizeof(nw_line),
+  Fd image(bpf_map_create(BPF_MAP_TYPE_ARRAY, "nw_image", sizeof(__u32), sizeof(nw_line),
                                 static_cast<__u32>(lines.size()), &opts));
   if (!image.valid()) return fail(errno_error("create a policy image", errno));
   const std::size_t bytes = page_rounded(lines.size_bytes());
@@ -133,23 +149,24 @@ Status Datapath::set_policy(std::span<const nw_line> lines, std::uint32_t genera
   const int fd = image.get();
   if (bpf_map_update_elem(state_->map(state_->skeleton->maps.nw_policy), &kZero, &fd, BPF_ANY) != 0)
     return fail(errno_error("make the policy image live", errno));
+  state_->image = std::move(image);
   return {};
 }
 
 std::uint32_t Datapath::generation() const {
-  auto image = inner_map(state_->map(state_->skeleton->maps.nw_policy));
+  auto image = live_inner_map(state_->map(state_->skeleton->maps.nw_policy), state_->image);
   nw_line header{};
-  if (!image || bpf_map_lookup_elem(image->get(), &kZero, &header) != 0) return 0;
+  if (!image || bpf_map_lookup_elem(*image, &kZero, &header) != 0) return 0;
   return reinterpret_cast<const nw_image_header*>(&header)->generation;
 }
 
 Result<std::vector<nw_line>> Datapath::read_policy() const {
-  auto image = inner_map(state_->map(state_->skeleton->maps.nw_policy));
+  auto image = live_inner_map(state_->map(state_->skeleton->maps.nw_policy), state_->image);
   if (!image) return fail(image.error());
-  auto count = max_entries(image->get());
+  auto count = max_entries(*image);
   if (!count) return fail(count.error());
   const std::size_t bytes = page_rounded(*count * sizeof(nw_line));
-  void* memory = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, image->get(), 0);
+  void* memory = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, *image, 0);
   if (memory == MAP_FAILED) return fail(errno_error("map the policy image", errno));
   std::vector<nw_line> lines(*count);
   std::memcpy(lines.data(), memory, lines.size() * sizeof(nw_line));
@@ -172,17 +189,24 @@ Result<std::size_t> Datapath::set_failsafe(const std::vector<FailsafeEntry>& ent
   // A port that is narrowed to nets has its nets before its bit moves.
   std::size_t writes = 0;
   // A trie answers a look-up with a shorter prefix too: only its keys tell what is there.
-  std::set<nw_failsafe_key, BytesLess> present;
-  for (const auto& key : map_keys<nw_failsafe_key>(nets)) present.insert(key);
-  for (const auto& [key, value] : wanted.nets) {
-    if (present.contains(key)) continue;
-    if (bpf_map_update_elem(nets, &key, &value, BPF_ANY) != 0) return fail(errno_error("write failsafe nets", errno));
-    ++writes;
+  std::map<nw_failsafe_key, __u8, BytesLess> present;
+  for (const auto& key : map_keys<nw_failsafe_key>(nets)) {
+    __u8 value = 0;
+    if (bpf_map_lookup_elem(nets, &key, &value) == 0) present.emplace(key, value);
+  }
+  // What is closed comes before the net around it.
+  for (const __u8 open : {0, 1}) {
+    for (const auto& [key, value] : wanted.nets) {
+      const auto found = present.find(key);
+      if (value != open || (found != present.end() && found->second == value)) continue;
+      if (bpf_map_update_elem(nets, &key, &value, BPF_ANY) != 0) return fail(errno_error("write failsafe nets", errno));
+      ++writes;
+    }
   }
   auto written = write_words(words, wanted.words);
   if (!written) return written;
   writes += *written;
-  for (const auto& key : present) {
+  for (const auto& [key, value] : present) {
     if (wanted.nets.contains(key)) continue;
     if (bpf_map_delete_elem(nets, &key) != 0 && errno != ENOENT) return fail(errno_error("remove failsafe nets", errno));
     ++writes;
@@ -220,9 +244,12 @@ Result<std::vector<FailsafeEntry>> Datapath::failsafe() const {
       if ((word.any >> bit & 1) != 0)
         entries.push_back({.direction = i >> 11, .is_udp = (i >> 10 & 1) != 0, .port = static_cast<std::uint16_t>((i & 1023) * 64 + bit), .net = {}});
   }
-  for (const auto& key : map_keys<nw_failsafe_key>(state_->map(state_->skeleton->maps.nw_failsafe_net)))
-    if (key.prefixlen >= 32 && key.prefixlen <= 160)
+  const int nets = state_->map(state_->skeleton->maps.nw_failsafe_net);
+  for (const auto& key : map_keys<nw_failsafe_key>(nets)) {
+    __u8 open = 0;
+    if (bpf_map_lookup_elem(nets, &key, &open) == 0 && open != 0 && key.prefixlen >= 32 && key.prefixlen <= 160)
       entries.push_back({.direction = key.direction, .is_udp = key.is_udp != 0, .port = static_cast<std::uint16_t>(key.port_be[0] << 8 | key.port_be[1]), .net = net_of(key)});
+  }
   std::ranges::sort(entries);
   return entries;
 }
