@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/printable.h"
-#include "controller/interface_pattern.h"
 #include "controller/running_config.h"
+#include "model/pattern.h"
 #include "model/validate.h"
 
 namespace nodewall::controller {
@@ -145,7 +145,7 @@ class Reconciler {
       if (!inside.empty()) finish(automatic_name(stem), "", inside);
       return;
     }
-    const auto pattern = InterfacePattern::make(*part.interface_pattern);
+    const auto pattern = model::Pattern::make(*part.interface_pattern);
     if (!pattern) return pattern_invalid(part, pattern.error());
     for (const auto& interface : std::get<model::Node>(node.spec).interfaces) {
       if (!pattern->matches(interface.name)) continue;

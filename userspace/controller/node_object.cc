@@ -4,6 +4,7 @@
 #include <set>
 #include <sstream>
 
+#include "model/pattern.h"
 #include "model/validate.h"
 #include "resolve/endpoint_policy.h"
 
@@ -37,9 +38,10 @@ bool is_subnet_router(const Cidr& own, const resolve::InterfaceFacts& interface)
 
 std::vector<model::NodeInterface> own_interfaces(const resolve::NodeFacts& facts, const resolve::Settings& settings) {
   std::vector<model::NodeInterface> interfaces;
+  const model::NameList excluded(settings.interface_exclude);
   for (const auto& one : facts.interfaces) {
     if (one.is_loopback || one.name == "lo" || resolve::is_workload_interface(settings, one.name) ||
-        resolve::is_excluded_interface(settings, one.name))
+        excluded.contains(one.name))
       continue;
     model::NodeInterface interface{.name = one.name, .addresses = {}};
     for (const auto& cidr : one.addresses) {

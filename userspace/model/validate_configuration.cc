@@ -1,8 +1,7 @@
 // KubeControllersConfiguration, FelixConfiguration, Node and NodewallConfiguration.
-#include <algorithm>
-#include <regex>
 #include <set>
 
+#include "model/pattern.h"
 #include "model/validate_parts.h"
 
 namespace nodewall::model {
@@ -10,23 +9,15 @@ namespace {
 
 constexpr std::int64_t kMaxPort = 65535;
 constexpr std::int64_t kMaxFlows = std::int64_t{1} << 30;
-constexpr std::size_t kMaxPattern = 256;
-constexpr std::ptrdiff_t kMaxPatternGroups = 32;
 
 void check_port_number(std::string_view field, const std::optional<std::int64_t>& port, FaultList& faults) {
   if (port && (*port < 0 || *port > kMaxPort)) faults.add(field, std::to_string(*port), "a port is 0 (off) to 65535");
 }
 
-// Why the text is not a regular expression, or nothing. Bounded: the library compiles by recursion and by copying.
-std::string fault_of_pattern(const std::string& pattern) {
-  if (pattern.size() > kMaxPattern) return "a regular expression has at most 256 characters";
-  if (std::ranges::count(pattern, '(') > kMaxPatternGroups) return "a regular expression has at most 32 groups";
-  try {
-    const std::regex compiled(pattern, std::regex::ECMAScript);
-  } catch (const std::regex_error& error) {
-    return "not a regular expression: " + std::string(error.what());
-  }
-  return {};
+// Refused here, so that the last good version of the object stays in force.
+void check_pattern(std::string_view field, const std::string& value, std::string_view pattern, FaultList& faults) {
+  if (const auto made = Pattern::make(pattern); !made)
+    faults.add(field, value, "not a regular expression: " + made.error().message());
 }
 
 void check_template(const AutoHostEndpointTemplate& part, std::set<std::string_view>& names, FaultList& faults) {
@@ -38,9 +29,7 @@ void check_template(const AutoHostEndpointTemplate& part, std::set<std::string_v
     faults.add("generateName", part.generate_name, "generateName must be unique among the templates");
   if (part.interface_cidrs.empty() && !part.interface_pattern)
     faults.add("interfaceCIDRs", "", "at least one of interfaceCIDRs and interfacePattern must be specified");
-  if (part.interface_pattern)
-    if (auto reason = fault_of_pattern(*part.interface_pattern); !reason.empty())
-      faults.add("interfacePattern", *part.interface_pattern, std::move(reason));
+  if (part.interface_pattern) check_pattern("interfacePattern", *part.interface_pattern, *part.interface_pattern, faults);
   check_selector("nodeSelector", part.node_selector, GlobalCall::refused, faults);
   check_labels("labels", part.labels, faults);
 }
@@ -49,9 +38,8 @@ void check_interfaces(std::string_view field, const std::optional<std::vector<st
                       FaultList& faults) {
   if (!names) return;
   for (const auto& name : *names) {
-    if (patterns && name.size() > 2 && name.starts_with('/') && name.ends_with('/')) {
-      if (auto reason = fault_of_pattern(name.substr(1, name.size() - 2)); !reason.empty())
-        faults.add(field, name, std::move(reason));
+    if (const auto pattern = patterns ? pattern_text(name) : std::nullopt) {
+      check_pattern(field, name, *pattern, faults);
     } else if (!is_interface_name(name)) {
       faults.add_tag(field, name, "interface",
                      patterns ? "names of interfaces or /regular expressions/" : "beginnings of interfaces' names");

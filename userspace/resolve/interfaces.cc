@@ -5,10 +5,11 @@
 
 #include <algorithm>
 #include <optional>
-#include <regex>
 #include <set>
 #include <string>
 #include <tuple>
+
+#include "model/pattern.h"
 
 namespace nodewall::resolve {
 namespace {
@@ -19,20 +20,11 @@ bool is_wildcard(const model::HostEndpoint& endpoint) { return endpoint.interfac
 
 bool is_loopback(const InterfaceFacts& interface) { return interface.is_loopback || interface.name == "lo"; }
 
-// A regular expression that cannot be compiled excludes nothing: the interface stays governed.
-bool regex_finds(const std::string& pattern, std::string_view text) {
-  try {
-    return std::regex_search(text.begin(), text.end(), std::regex(pattern, std::regex::ECMAScript));
-  } catch (const std::regex_error&) {
-    return false;
-  }
-}
-
 class Assigner {
  public:
   Assigner(const std::vector<KnownEndpoint>& endpoints, const NodeFacts& facts, const Settings& settings,
            Conditions& conditions)
-      : endpoints_(endpoints), facts_(facts), settings_(settings), conditions_(conditions),
+      : endpoints_(endpoints), facts_(facts), settings_(settings), excluded_(settings.interface_exclude), conditions_(conditions),
         beaten_by_(endpoints.size()), governs_(endpoints.size()) {
     for (const auto& interface : facts.interfaces) {
       auto& own = addresses_.emplace_back();
@@ -56,7 +48,7 @@ class Assigner {
 
  private:
   [[nodiscard]] bool left_alone(const InterfaceFacts& interface) const {
-    return is_workload_interface(settings_, interface.name) || is_excluded_interface(settings_, interface.name);
+    return is_workload_interface(settings_, interface.name) || excluded_.contains(interface.name);
   }
 
   [[nodiscard]] bool matches_specifically(const model::HostEndpoint& endpoint, std::size_t index) const {
@@ -114,6 +106,7 @@ class Assigner {
   const std::vector<KnownEndpoint>& endpoints_;
   const NodeFacts& facts_;
   const Settings& settings_;
+  const model::NameList excluded_;
   Conditions& conditions_;
   std::vector<std::set<Address>> addresses_;         // by interface
   std::vector<std::set<std::string>> beaten_by_;     // by endpoint
@@ -136,11 +129,8 @@ bool is_workload_interface(const Settings& settings, std::string_view interface)
 }
 
 bool is_excluded_interface(const Settings& settings, std::string_view interface) {
-  return std::ranges::any_of(settings.interface_exclude, [&](const std::string& entry) {
-    if (entry.size() > 2 && entry.front() == '/' && entry.back() == '/')
-      return regex_finds(entry.substr(1, entry.size() - 2), interface);
-    return entry == interface;
-  });
+  // A pattern that cannot be used excludes nothing: the interface stays governed.
+  return model::NameList(settings.interface_exclude).contains(interface);
 }
 
 std::vector<Assignment> assign_interfaces(const std::vector<KnownEndpoint>& endpoints, const NodeFacts& facts,

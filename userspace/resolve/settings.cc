@@ -5,8 +5,8 @@
 
 #include <array>
 #include <limits>
-#include <regex>
 
+#include "model/pattern.h"
 #include "resolve/endpoint_policy.h"
 
 namespace nodewall::resolve {
@@ -114,17 +114,16 @@ void say_no_effect(const Layer& layer, std::vector<Condition>& conditions) {
   }
 }
 
-void check_regexes(const Layers& layers, std::vector<Condition>& conditions) {
+void check_patterns(const Layers& layers, std::vector<Condition>& conditions) {
   for (const auto& layer : layers) {
     if (!layer.spec->interface_exclude) continue;
     for (const auto& entry : *layer.spec->interface_exclude) {
-      if (entry.size() <= 2 || entry.front() != '/' || entry.back() != '/') continue;
-      try {
-        const std::regex pattern(entry.substr(1, entry.size() - 2), std::regex::ECMAScript);
-      } catch (const std::regex_error&) {
+      const auto text = model::pattern_text(entry);
+      if (!text) continue;
+      if (const auto pattern = model::Pattern::make(*text); !pattern)
         conditions.push_back({Severity::error, layer.id, "InvalidPattern",
-                              fmt::format("interfaceExclude: {} is no regular expression and excludes nothing", entry)});
-      }
+                              fmt::format("interfaceExclude: {} is no regular expression and excludes nothing: {}", entry,
+                                          pattern.error().message())});
     }
   }
 }
@@ -157,7 +156,7 @@ Settings resolve_settings(const model::ResourceSet& resources, const std::string
   settings.interface_refresh = first_of(layers, &Felix::interface_refresh_interval, settings.interface_refresh);
   resolve_timeouts(layers, settings, conditions);
   resolve_conntrack_size(layers, settings, conditions);
-  check_regexes(layers, conditions);
+  check_patterns(layers, conditions);
   for (const auto& layer : layers) say_no_effect(layer, conditions);
   say_unused(resources, conditions);
   const auto own = resources.find({model::Kind::NodewallConfiguration, "default"});

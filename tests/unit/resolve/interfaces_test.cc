@@ -2,6 +2,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <chrono>
 
 #include "node.h"
 
@@ -65,6 +66,17 @@ TEST_CASE("no endpoint governs a workload or an excluded interface, by name eith
   CHECK_FALSE(resolve::is_workload_interface(resolved.settings, "cali1"));
   CHECK(resolve::is_excluded_interface(resolved.settings, "calico"));
   CHECK_FALSE(resolve::is_excluded_interface(resolved.settings, "vcal"));
+}
+
+TEST_CASE("a hostile pattern in interfaceExclude costs little") {
+  Node node;
+  node.felix("default").interface_exclude = {{"/^(([a-z])+.)+[A-Z]([a-z])+$/", "/(.*)*(.*)*(.*)*[0-9]x/"}};
+  node.hep("all", "*");
+  const auto start = std::chrono::steady_clock::now();
+  const auto resolved = node.resolve();
+  CHECK(governor(resolved, "eth0") == "all");
+  CHECK_FALSE(resolve::is_excluded_interface(resolved.settings, "aaaaaaaaaaaaaaa"));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(2));
 }
 
 TEST_CASE("loopback is governed by the endpoint that names it and not by the wildcard") {
