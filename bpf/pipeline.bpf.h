@@ -13,7 +13,8 @@
 #include "verdict.bpf.h"
 
 static __always_inline int address_is_local(const struct nw_addr *address, __u32 is_v4) {
-  if (is_v4 ? address->bytes[12] >> 4 == 14 || addr_v4(address) == 0xffffffff : address->bytes[0] == 0xff) return 1;
+  /* Multicast and broadcast; and all of 127.0.0.0/8, whichever part of it the interface has. */
+  if (is_v4 ? address->bytes[12] >> 4 == 14 || address->bytes[12] == 127 || addr_v4(address) == 0xffffffff : address->bytes[0] == 0xff) return 1;
   return bpf_map_lookup_elem(&nw_local, address) != 0;
 }
 
