@@ -1,145 +1,140 @@
-// nodewall-bench: what a packet costs in the real programs, and what a policy costs to compile and to write.
-//
-// Packets go through BPF_PROG_TEST_RUN: no interface is touched. Engines and sizes are measured in turns, batch by batch, so
-// that a noisy machine disturbs all of them alike; medians are reported.
+// nodewall-bench: what a packet costs with Nodewall and beside it, what a change of policy costs, and how much memory. Everything
+// happens in namespaces of its own.
 #include <CLI/CLI.hpp>
-#include <chrono>
-#include <iostream>
-#include <utility>
+#include <fmt/format.h>
 
-#include "compile/table_image.h"
-#include "engine/frame.h"
-#include "kernel/datapath.h"
-#include "report.h"
-#include "scenario.h"
+#include <csignal>
+#include <fstream>
+#include <iostream>
+
+#include "engine.h"
+#include "measure.h"
+#include "workload.h"
 
 namespace nodewall::bench {
 namespace {
 
+volatile std::sig_atomic_t g_interrupted = 0;
+
 struct Options {
-  std::vector<std::uint64_t> sizes = {10, 1000, 100000};
-  std::vector<std::string> scenarios = kScenarios;
-  unsigned batches = 21;
-  std::uint32_t repeat = 20000;
-  bool json = false;
+  Plan plan;
+  bool json = false, quick = false, quiet = false;
+  std::string html;
+  std::uint64_t milliseconds = 1000;
 };
 
-double elapsed_ms(std::chrono::steady_clock::time_point since) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - since).count();
-}
-
-Result<kernel::Datapath> datapath_with(const Scenario& scenario, const compile::TableImage& image) {
-  auto datapath = kernel::Datapath::open({});
-  if (!datapath) return datapath;
-  std::map<Address, std::uint32_t> local;
-  for (const Address& address : scenario.resolved.local_addresses) local[address] = NW_LOCAL_ADDRESS;
-  if (auto done = datapath->set_local_addresses(local); !done) return fail(done.error());
-  if (auto done = datapath->reserve_rule_counters(static_cast<std::uint32_t>(image.cost.rules + 1)); !done)
-    return fail(done.error());
-  if (auto done = datapath->set_policy(image.lines, 1); !done) return fail(done.error());
-  return datapath;
-}
-
-struct Subject {
-  Scenario scenario;
-  kernel::Datapath datapath;
-  kernel::Hook hook;
-  std::vector<double> nanoseconds;
-};
-
-// One batch: `repeat` runs of one of the scenario's packets; another packet each batch.
-Status run_batch(Subject& subject, unsigned batch, const Options& options) {
-  const auto& packet = subject.scenario.denied[batch % subject.scenario.denied.size()];
-  const auto frame = engine::build_frame(packet);
-  auto run = subject.datapath.run(subject.hook, frame, nw_interface{}, options.repeat);
-  if (!run) return fail(run.error());
-  if (run->return_code != (subject.hook == kernel::Hook::xdp ? 1 : 2))
-    return fail(Errc::internal, "the packet was not dropped: return code " + std::to_string(run->return_code));
-  subject.nanoseconds.push_back(static_cast<double>(run->duration_ns));
-  return {};
-}
-
-Result<std::vector<Row>> bench_datapath(const Options& options) {
-  std::vector<Subject> subjects;
-  for (const auto& name : options.scenarios)
-    for (const auto size : options.sizes)
-      for (const auto hook : {kernel::Hook::xdp, kernel::Hook::tc_ingress}) {
-        auto scenario = make_scenario(name, size);
-        if (!scenario) return fail(scenario.error());
-        auto image = compile::compile(scenario->resolved, compile::assign_slots({}, scenario->resolved));
-        if (!image) return fail(image.error().in(name));
-        auto datapath = datapath_with(*scenario, *image);
-        if (!datapath) return fail(datapath.error().in(name));
-        subjects.push_back({std::move(*scenario), std::move(*datapath), hook, {}});
-      }
-  for (unsigned batch = 0; batch < options.batches; ++batch)
-    for (Subject& subject : subjects)
-      if (auto done = run_batch(subject, batch, options); !done) return fail(done.error().in(subject.scenario.name));
-  std::vector<Row> rows;
-  for (const Subject& subject : subjects)
-    rows.push_back(row_of(subject.hook == kernel::Hook::xdp ? "nodewall-xdp" : "nodewall-tc", subject.scenario.name,
-                          subject.scenario.size, "ns/packet", subject.nanoseconds));
-  return rows;
-}
-
-Result<std::vector<Row>> bench_compile(const Options& options) {
-  std::vector<Row> rows;
-  for (const auto& name : options.scenarios)
-    for (const auto size : options.sizes) {
-      auto scenario = make_scenario(name, size);
-      if (!scenario) return fail(scenario.error());
-      const auto slots = compile::assign_slots({}, scenario->resolved);
-      std::vector<double> times;
-      std::size_t bytes = 0;
-      for (unsigned batch = 0; batch < std::min(options.batches, 5U); ++batch) {
-        const auto start = std::chrono::steady_clock::now();
-        auto image = compile::compile(scenario->resolved, slots);
-        if (!image) return fail(image.error().in(name));
-        times.push_back(elapsed_ms(start));
-        bytes = image->cost.bytes;
-      }
-      rows.push_back(row_of("nodewall", name, size, "ms", times));
-      rows.push_back(row_of("nodewall", name, size, "bytes", {static_cast<double>(bytes)}));
-    }
-  return rows;
-}
-
-int print(const Result<std::vector<Row>>& rows, const Options& options) {
-  if (!rows) {
-    std::cerr << "nodewall-bench: " << rows.error().message() << "\n";
-    return exit_code(rows.error().code);
-  }
-  std::cout << (options.json ? to_json(*rows) : to_table(*rows));
-  return 0;
-}
+using Measure = Status (*)(const Plan&, Progress&, Report&);
 
 void add_options(CLI::App& command, Options& options) {
-  command.add_option("--sizes", options.sizes, "Rules, or members of the set")->delimiter(',');
-  command.add_option("--scenarios", options.scenarios, "own_cidr_and_port, one_set")
+  auto& plan = options.plan;
+  command.add_option("--workloads", plan.workloads, "acl, fw, ipc, set, cluster")->delimiter(',')->check(CLI::IsMember(kWorkloads));
+  command.add_option("--engines", plan.engines, "Engines, as docs/benchmarks.md lists them")->delimiter(',')->check(CLI::IsMember(kEngines));
+  command.add_option("--sizes", plan.sizes, "Rules of a list")->delimiter(',')->check(CLI::Range(1, 1000000));
+  command.add_option("--set-sizes", plan.set_sizes, "Members of a set")->delimiter(',')->check(CLI::Range(1, 4000000));
+  command.add_option("--families", plan.families, "4, 6 or both")->delimiter(',')->check(CLI::IsMember({4, 6}));
+  command.add_option("--traffic", plan.traffic, "denied, first, last, established, new")
       ->delimiter(',')
-      ->check(CLI::IsMember(kScenarios));
-  command.add_option("--batches", options.batches, "Measurements of each row; the median is reported")->check(CLI::Range(1, 10000));
+      ->check(CLI::IsMember({"denied", "first", "last", "established", "new"}));
+  command.add_option("--frame-bytes", plan.frame_bytes, "Length of a frame")->check(CLI::Range(64, 1500));
+  command.add_option("--rounds", plan.rounds, "Measurements of each row; the median is reported")->check(CLI::Range(1, 1000));
+  command.add_option("--milliseconds", options.milliseconds, "Length of one measurement")->check(CLI::Range(20, 60000));
+  command.add_option("--flows", plan.background_flows, "Established flows of others in the table")->check(CLI::Range(0, 400000));
+  command.add_option("--seed", plan.seed, "Of the generated policies and packets");
+  command.add_option("--classbench", plan.classbench, "Rules from a file in ClassBench's format")->check(CLI::ExistingFile);
+  command.add_flag("--quick", options.quick, "A short run: few sizes, one round, 40 seconds at most");
   command.add_flag("--json", options.json, "Rows as JSON");
+  command.add_flag("--quiet", options.quiet, "No progress on standard error");
+  command.add_option("--html", options.html, "Also write a report with charts to this file");
+}
+
+void fill_defaults(Options& options, bool by_packets) {
+  auto& plan = options.plan;
+  const auto otherwise = [](auto& values, auto quick_values, auto values_of_full, bool quick) {
+    if (values.empty()) values = quick ? quick_values : values_of_full;
+  };
+  using Sizes = std::vector<std::uint64_t>;
+  using Names = std::vector<std::string>;
+  otherwise(plan.workloads, Names{"acl", "set"}, Names{"acl", "fw", "ipc", "set", "cluster"}, options.quick);
+  otherwise(plan.sizes, by_packets ? Sizes{10, 1000} : Sizes{1000, 10000}, by_packets ? Sizes{10, 100, 1000, 10000} : Sizes{1000, 10000, 100000}, options.quick);
+  otherwise(plan.set_sizes, Sizes{1000, 100000}, Sizes{100, 1000, 10000, 100000, 1000000}, options.quick);
+  otherwise(plan.engines, Names{"empty-xdp", "nodewall-xdp", "empty-tc", "nodewall-tcx", "nft-list", "nft-set"}, kEngines, options.quick);
+  if (options.quick) {
+    plan.rounds = 1;
+    options.milliseconds = std::min<std::uint64_t>(options.milliseconds, 300);
+  }
+  plan.duration = std::chrono::milliseconds(options.milliseconds);
+}
+
+int finish(const Status& status, const Report& report, const Options& options) {
+  std::cout << (options.json ? to_json(report) : to_table(report));
+  if (!options.html.empty()) {
+    std::ofstream file(options.html);
+    file << to_html(report);
+    if (!file.flush()) std::cerr << "nodewall-bench: cannot write " << options.html << "\n";
+  }
+  if (status) return 0;
+  std::cerr << "nodewall-bench: " << status.error().message() << "\n";
+  return exit_code(status.error().code);
 }
 
 }  // namespace
+
+void Progress::watch_signals() {
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { g_interrupted = 1; });
+}
+
+void Progress::step(const std::string& what) {
+  if (!quiet_) std::cerr << what << "\n";
+}
+
+bool Progress::interrupted() const { return g_interrupted != 0; }
+
+std::vector<Job> jobs(const Plan& plan) {
+  std::vector<Job> all;
+  if (!plan.classbench.empty()) return {{"classbench", 0, 4}};
+  for (const auto& workload : plan.workloads)
+    for (const int family : plan.families) {
+      const auto& sizes = workload == "set" ? plan.set_sizes : workload == "cluster" ? std::vector<std::uint64_t>{32} : plan.sizes;
+      for (const auto size : sizes) all.push_back({workload, size, family});
+    }
+  return all;
+}
+
 }  // namespace nodewall::bench
 
 int main(int argc, char** argv) {
   using namespace nodewall::bench;
-  CLI::App app{"Measures Nodewall's programs and compiler", "nodewall-bench"};
+  CLI::App app{"Measures Nodewall beside its peers", "nodewall-bench"};
   app.require_subcommand(1);
   app.set_version_flag("--version", NODEWALL_VERSION);
   Options options;
-  auto* datapath = app.add_subcommand("datapath", "Nanoseconds a denied packet spends in the real programs (needs root)");
-  add_options(*datapath, options);
-  datapath->add_option("--repeat", options.repeat, "Packets a measurement")->check(CLI::Range(1, 10000000));
-  auto* compile = app.add_subcommand("compile", "Time to compile a policy, and the size of its image");
-  add_options(*compile, options);
+  struct Command {
+    const char* name;
+    const char* help;
+    Measure measure;
+    bool by_packets;
+  };
+  static constexpr Command kCommands[] = {
+      {"pktrate", "Packets a second on one core through a veth pair, beside other engines (root)", measure_pktrate, true},
+      {"datapath", "Nanoseconds a denied packet spends in our programs, and the worst packet (root)", measure_datapath, false},
+      {"control", "Time from a change to its enforcement, and memory (root)", measure_control, false},
+      {"bulk", "Throughput of one TCP connection with our programs at tcx (root)", measure_bulk, true}};
+  for (const auto& command : kCommands) add_options(*app.add_subcommand(command.name, command.help), options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return *datapath ? print(bench_datapath(options), options) : print(bench_compile(options), options);
+  Progress::watch_signals();
+  Report report;
+  for (int i = 0; i < argc; ++i) report.command += (i > 0 ? " " : "") + std::string(i > 0 ? argv[i] : "nodewall-bench");
+  for (const auto& command : kCommands) {
+    if (!app.got_subcommand(command.name)) continue;
+    fill_defaults(options, command.by_packets);
+    Progress progress(options.quiet);
+    const auto status = command.measure(options.plan, progress, report);
+    if (progress.interrupted()) report.notes.push_back("cut short by a signal");
+    return finish(status, report, options);
+  }
+  return 2;
 }

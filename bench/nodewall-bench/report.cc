@@ -37,33 +37,41 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-Row row_of(std::string engine, std::string scenario, std::uint64_t size, std::string unit, const std::vector<double>& values) {
-  Row row{.engine = std::move(engine), .scenario = std::move(scenario), .size = size, .unit = std::move(unit)};
+Row summarize(Row row, const std::vector<double>& values) {
   if (values.empty()) return row;
   row.value = median(values);
   row.least = *std::ranges::min_element(values);
   row.greatest = *std::ranges::max_element(values);
+  row.measurements = values.size();
   return row;
 }
 
-std::string to_json(const std::vector<Row>& rows) {
-  nlohmann::json out = {{"machine", machine()}, {"rows", nlohmann::json::array()}};
-  for (const Row& row : rows)
-    out["rows"].push_back({{"engine", row.engine},
-                           {"scenario", row.scenario},
-                           {"size", row.size},
-                           {"value", row.value},
-                           {"unit", row.unit},
-                           {"min", row.least},
-                           {"max", row.greatest}});
+std::string machine_text() {
+  const auto facts = machine();
+  return fmt::format("{}, {} cores, Linux {}, nodewall {}", facts["cpu"].get<std::string>(), facts["cores"].get<unsigned>(),
+                     facts["kernel"].get<std::string>(), facts["version"].get<std::string>());
+}
+
+std::string to_json(const Report& report) {
+  nlohmann::json out = {{"machine", machine()}, {"command", report.command}, {"rows", nlohmann::json::array()}, {"notes", report.notes}};
+  for (const Row& row : report.rows) {
+    nlohmann::json one = {{"engine", row.engine}, {"scenario", row.scenario}, {"what", row.what},
+                          {"size", row.size},     {"family", row.family},     {"value", row.value},
+                          {"unit", row.unit},     {"min", row.least},         {"max", row.greatest},
+                          {"measurements", row.measurements}};
+    if (row.frame_bytes != 0) one["frame_bytes"] = row.frame_bytes;
+    out["rows"].push_back(std::move(one));
+  }
   return out.dump(2) + "\n";
 }
 
-std::string to_table(const std::vector<Row>& rows) {
-  std::string out = fmt::format("{:<16} {:<22} {:>9} {:>12} {:>10} {:>10} {}\n", "ENGINE", "SCENARIO", "SIZE", "MEDIAN", "MIN", "MAX", "UNIT");
-  for (const Row& row : rows)
-    out += fmt::format("{:<16} {:<22} {:>9} {:>12.1f} {:>10.1f} {:>10.1f} {}\n", row.engine, row.scenario, row.size, row.value,
-                       row.least, row.greatest, row.unit);
+std::string to_table(const Report& report) {
+  std::string out = fmt::format("{:<13} {:<9} {:<12} {:>8} {:>2} {:>12} {:>12} {:>12} {}\n", "ENGINE", "SCENARIO", "WHAT", "SIZE", "IP", "MEDIAN",
+                                "MIN", "MAX", "UNIT");
+  for (const Row& row : report.rows)
+    out += fmt::format("{:<13} {:<9} {:<12} {:>8} {:>2} {:>12.2f} {:>12.2f} {:>12.2f} {}\n", row.engine, row.scenario, row.what, row.size,
+                       row.family, row.value, row.least, row.greatest, row.unit);
+  for (const auto& note : report.notes) out += "note: " + note + "\n";
   return out;
 }
 

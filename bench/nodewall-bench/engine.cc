@@ -1,0 +1,151 @@
+#include "engine.h"
+
+#include <bpf/bpf.h>
+#include <linux/if_link.h>
+
+#include <algorithm>
+#include <map>
+
+#include "compile/table_image.h"
+#include "engine/adoption.h"
+#include "engine/engine_state.h"
+#include "kernel/datapath.h"
+
+namespace nodewall::bench {
+namespace {
+
+constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);  // Linux 6.6
+
+class Empty : public Engine {
+ public:
+  explicit Empty(Fd link) : link_(std::move(link)) {}
+  [[nodiscard]] std::string about() const override { return "a program that does nothing else"; }
+
+ private:
+  Fd link_;
+};
+
+class Nodewall : public Engine {
+ public:
+  Nodewall(kernel::Datapath datapath, std::string pins, compile::CostReport cost)
+      : datapath_(std::move(datapath)), pins_(std::move(pins)), cost_(cost) {}
+  ~Nodewall() override { (void)kernel::remove_pinned(pins_); }
+  Nodewall(const Nodewall&) = delete;
+  Nodewall& operator=(const Nodewall&) = delete;
+  [[nodiscard]] std::string about() const override {
+    return "nodewall " NODEWALL_VERSION ", image of " + std::to_string(cost_.bytes) + " bytes";
+  }
+
+ private:
+  kernel::Datapath datapath_;
+  std::string pins_;
+  compile::CostReport cost_;
+};
+
+engine::OpenFlow flow_of(const resolve::PacketQuery& packet) {
+  return {.local = packet.destination,
+          .remote = packet.source,
+          .local_port = packet.destination_port,
+          .remote_port = packet.source_port,
+          .protocol = packet.protocol,
+          .from_host = false};
+}
+
+Status add_flow(kernel::Datapath& datapath, const engine::OpenFlow& flow) {
+  const auto seed = engine::conntrack_seed(flow, engine::monotonic_ns(), 1, 0);
+  return datapath.add_conntrack(seed.key, seed.entry);
+}
+
+Status add_flows(kernel::Datapath& datapath, const Setting& setting) {
+  for (std::size_t i = 0; i < setting.background_flows; ++i) {
+    const engine::OpenFlow flow{.local = Address::v4(0x0aff0001),
+                                .remote = Address::v4(0x60000000U + static_cast<std::uint32_t>(i * 2654435761U % 0x10000000U)),
+                                .local_port = 443,
+                                .remote_port = static_cast<std::uint16_t>(1024 + i % 60000),
+                                .protocol = 6,
+                                .from_host = false};
+    if (auto done = add_flow(datapath, flow); !done) return done;
+  }
+  if (!setting.established) return {};
+  for (const auto& packet : setting.packets)
+    if (auto done = add_flow(datapath, flow_of(packet)); !done) return done;
+  return {};
+}
+
+Status fill(kernel::Datapath& datapath, const resolve::Resolved& resolved, const compile::TableImage& image, std::uint32_t ifindex) {
+  std::map<Address, std::uint32_t> local;
+  for (const auto& address : resolved.local_addresses) local[address] = NW_LOCAL_ADDRESS;
+  resolve::Settings settings = resolved.settings;
+  settings.syn_sent = settings.tcp_established = settings.fins_seen = settings.reset_seen = settings.udp = settings.icmp =
+      settings.generic = std::chrono::hours(1);
+  if (auto done = datapath.set_settings(engine::to_kernel(settings)); !done) return fail(done.error());
+  settings.failsafe_inbound = model::default_failsafe_inbound();
+  settings.failsafe_outbound = model::default_failsafe_outbound();
+  if (auto done = datapath.set_failsafe(engine::failsafe_entries(settings)); !done) return fail(done.error());
+  if (auto done = datapath.set_local_addresses(local); !done) return fail(done.error());
+  if (auto done = datapath.reserve_rule_counters(static_cast<std::uint32_t>(image.cost.rules + 1)); !done) return done;
+  if (auto done = datapath.set_policy(image.lines, 1); !done) return done;
+  const auto entries = datapath.set_interfaces({{ifindex, nw_interface{}}});
+  return entries ? Status{} : fail(entries.error());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> install_empty(const std::string& engine, Lab& lab, const Setting& setting) {
+  int link = -1, error = 0;
+  lab.node().inside([&] {
+    DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts);
+    const bool xdp = engine == "empty-xdp";
+    if (xdp) opts.flags = XDP_FLAGS_DRV_MODE;
+    const char* program = xdp ? (setting.allowed ? "xdp_pass" : "xdp_drop") : setting.allowed ? "tc_pass" : "tc_drop";
+    link = bpf_link_create(lab.program(program), static_cast<int>(lab.ifindex()), xdp ? BPF_XDP : kTcxIngress, &opts);
+    error = errno;
+  });
+  if (link < 0) return fail(errno_error("attach", error).in(engine));
+  return std::make_unique<Empty>(Fd(link));
+}
+
+Result<std::unique_ptr<Engine>> install_nodewall(const std::string& engine, Lab& lab, const Setting& setting) {
+  const auto resolved = to_resolved(setting.workload, setting.packets);
+  auto image = compile::compile(resolved, compile::assign_slots({}, resolved));
+  if (!image) return fail(std::move(image.error()).in(engine));
+  const auto bpffs = kernel::find_bpffs("");
+  if (!bpffs) return fail(bpffs.error());
+  const std::string pins = *bpffs + "/nodewall-bench-" + std::to_string(::getpid());
+  (void)kernel::remove_pinned(pins);
+  Result<kernel::Datapath> datapath = fail(Errc::kernel, "cannot enter the node's network namespace");
+  Status done;
+  lab.node().inside([&] {
+    datapath = kernel::Datapath::open({.pin_dir = pins});
+    if (!datapath) return;
+    done = fill(*datapath, resolved, *image, lab.ifindex());
+    if (done) done = add_flows(*datapath, setting);
+    if (!done) return;
+    for (const auto hook : {kernel::Hook::tc_egress, engine == "nodewall-xdp" ? kernel::Hook::xdp : kernel::Hook::tc_ingress})
+      if (auto attached = datapath->attach(lab.ifindex(), hook); !attached && done) done = fail(attached.error());
+  });
+  if (!datapath) return fail(std::move(datapath.error()).in(engine));
+  auto installed = std::make_unique<Nodewall>(std::move(*datapath), pins, image->cost);
+  if (!done) return fail(std::move(done.error()).in(engine));
+  return installed;
+}
+
+bool takes(const std::string& engine, const Workload& workload) {
+  const bool is_set = !workload.set.empty();
+  const bool has_ports = std::ranges::any_of(workload.rules, [](const auto& rule) { return rule.source_ports.last - rule.source_ports.first < 65535; });
+  if (engine == "nft-list") return !is_set && workload.size <= 10000;
+  if (engine == "iptables") return !is_set && workload.size <= 10000;
+  if (engine == "nft-set") return is_set;
+  if (engine == "ipset") return is_set;
+  if (engine == "nft-concat") return !is_set && !has_ports;
+  if (engine == "bpfilter") return workload.family == Family::v4 && workload.size <= (is_set ? 100000 : 1000);
+  return true;
+}
+
+Result<std::unique_ptr<Engine>> install(const std::string& engine, Lab& lab, const Setting& setting) {
+  if (engine.starts_with("empty")) return install_empty(engine, lab, setting);
+  if (engine.starts_with("nodewall")) return install_nodewall(engine, lab, setting);
+  return install_peer(engine, lab, setting);
+}
+
+}  // namespace nodewall::bench
