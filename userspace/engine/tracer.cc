@@ -44,7 +44,7 @@ std::string_view name(TraceEngine engine) {
 
 struct Tracer::State {
   resolve::Resolved resolved;
-  std::set<std::string, std::less<>> interfaces;
+  std::map<std::string, bool, std::less<>> is_loopback_by_interface;
   compile::Slots slots;
   std::optional<compile::TableImage> image;
   std::optional<kernel::Datapath> datapath;
@@ -135,7 +135,8 @@ Result<resolve::Judgement> Tracer::State::by_program(const resolve::PacketQuery&
   if (auto done = forget_flow(packet); !done) return fail(done.error());
   const auto hook = packet.direction == NW_INGRESS ? kernel::Hook::tc_ingress : kernel::Hook::tc_egress;
   const auto frame = build_frame(packet);
-  auto run = datapath->run(hook, frame, nw_interface{*slot, 0, 0, 0}, 1);
+  const auto flags = is_loopback_by_interface.at(packet.interface) ? NW_INTERFACE_LOOPBACK : 0U;
+  auto run = datapath->run(hook, frame, nw_interface{*slot, 0, flags, 0}, 1);
   if (!run) return fail(std::move(run.error()).in("program"));
   resolve::Judgement judgement;
   judgement.allow = run->return_code != TC_ACT_SHOT;
@@ -156,12 +157,14 @@ Tracer::~Tracer() = default;
 Tracer Tracer::make(resolve::Resolved resolved, const resolve::NodeFacts& facts) {
   auto state = std::make_unique<State>();
   state->resolved = std::move(resolved);
-  for (const auto& interface : facts.interfaces) state->interfaces.insert(interface.name);
+  for (const auto& interface : facts.interfaces) {
+    state->is_loopback_by_interface.emplace(interface.name, interface.is_loopback);
+  }
   return Tracer(std::move(state));
 }
 
 Result<resolve::Judgement> Tracer::judge(TraceEngine engine, const resolve::PacketQuery& packet) {
-  if (!state_->interfaces.contains(packet.interface)) {
+  if (!state_->is_loopback_by_interface.contains(packet.interface)) {
     return fail(Errc::not_found, "the node has no interface " + packet.interface);
   }
   switch (engine) {
