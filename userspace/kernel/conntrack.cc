@@ -71,6 +71,28 @@ Status Datapath::clear_conntrack() {
   return clear<nw_fragment_key>(state_->map(maps.nw_fragment));
 }
 
+Status Datapath::age_conntrack(std::uint64_t by_ns) {
+  if (state_->pinned()) return fail(Errc::internal, "time passes by itself for pinned flows");
+  const auto& maps = state_->skeleton->maps;
+  for (const bpf_map* map : {maps.nw_ct, maps.nw_ct_new_in, maps.nw_ct_new_out}) {
+    std::vector<ConntrackRow> rows;
+    if (auto done = walk(state_->map(map), false, [&](const ConntrackRow& row) { rows.push_back(row); }); !done) return done;
+    for (auto& row : rows) {
+      row.entry.created_ns -= by_ns;
+      row.entry.seen_ns -= by_ns;
+      if (bpf_map_update_elem(state_->map(map), &row.key, &row.entry, BPF_EXIST) != 0) return fail(errno_error("age a flow", errno));
+    }
+  }
+  const int fragments = state_->map(maps.nw_fragment);
+  for (const auto& key : map_keys<nw_fragment_key>(fragments)) {
+    __u64 seen_ns = 0;
+    if (bpf_map_lookup_elem(fragments, &key, &seen_ns) != 0) continue;
+    seen_ns -= by_ns;
+    if (bpf_map_update_elem(fragments, &key, &seen_ns, BPF_EXIST) != 0) return fail(errno_error("age a fragment", errno));
+  }
+  return {};
+}
+
 Result<std::size_t> Datapath::sweep_conntrack(std::uint64_t now_ns, const nw_settings& settings) {
   const auto& maps = state_->skeleton->maps;
   std::size_t removed = 0;

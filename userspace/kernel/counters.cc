@@ -25,15 +25,6 @@ Result<std::vector<nw_count>> read_counts(int fd, __u32 first, __u32 count) {
   return sums;
 }
 
-Result<Fd> rule_map(int outer) {
-  const __u32 zero = 0;
-  __u32 id = 0;
-  if (bpf_map_lookup_elem(outer, &zero, &id) != 0) return fail(errno_error("read rule counters", errno));
-  Fd inner(bpf_map_get_fd_by_id(id));
-  if (!inner.valid()) return fail(errno_error("open rule counters", errno));
-  return inner;
-}
-
 }  // namespace
 
 Result<std::vector<nw_count>> Datapath::counters(std::uint32_t interface_counter) const {
@@ -53,21 +44,21 @@ Status Datapath::clear_counters(std::uint32_t interface_counter) {
 }
 
 Result<std::vector<nw_count>> Datapath::rule_counters() const {
-  auto map = rule_map(state_->map(state_->skeleton->maps.nw_rule_counter));
+  auto map = live_inner_map(state_->map(state_->skeleton->maps.nw_rule_counter), state_->rule_counters);
   if (!map) return fail(map.error());
   bpf_map_info info{};
   __u32 length = sizeof(info);
-  if (bpf_map_get_info_by_fd(map->get(), &info, &length) != 0) return fail(errno_error("read rule counters", errno));
+  if (bpf_map_get_info_by_fd(*map, &info, &length) != 0) return fail(errno_error("read rule counters", errno));
   if (info.max_entries > NW_MAX_RULE_COUNTERS || info.value_size != sizeof(nw_count))
     return fail(Errc::abi, "the pinned rule counters have another shape");
-  return read_counts(map->get(), 0, info.max_entries);
+  return read_counts(*map, 0, info.max_entries);
 }
 
 Status Datapath::clear_rule_counter(std::uint32_t slot) {
-  auto map = rule_map(state_->map(state_->skeleton->maps.nw_rule_counter));
+  auto map = live_inner_map(state_->map(state_->skeleton->maps.nw_rule_counter), state_->rule_counters);
   if (!map) return fail(map.error());
   const std::vector<nw_count> zeros(static_cast<std::size_t>(cpu_count()));
-  if (bpf_map_update_elem(map->get(), &slot, zeros.data(), BPF_ANY) != 0) return fail(errno_error("clear a rule counter", errno));
+  if (bpf_map_update_elem(*map, &slot, zeros.data(), BPF_ANY) != 0) return fail(errno_error("clear a rule counter", errno));
   return {};
 }
 

@@ -38,9 +38,11 @@ struct AttachedHook {
   std::uint32_t program_id = 0;
 };
 
+inline constexpr std::uint32_t kDefaultConntrackSize = 512000;
+
 struct DatapathOptions {
   std::string pin_dir;               // empty: nothing is pinned, all goes with the object, and run() works (trace, tests)
-  std::uint32_t conntrack_size = 512000;  // without pins at most 4,096
+  std::uint32_t conntrack_size = kDefaultConntrackSize;  // 0: as pinned, else the default; without pins at most 4,096
   bool force_clsact = false;         // do not try tcx
   bool inspect = false;              // maps only, which must be pinned: no program is loaded, nothing can be attached
 };
@@ -59,6 +61,11 @@ struct ConntrackRow {
   bool confirmed = false;  // in nw_ct
 };
 
+struct RunContext {        // what a packet has beside its bytes, at tc
+  std::uint32_t segments = 0;         // gso_segs
+  std::uint32_t ingress_ifindex = 0;  // not 0: the packet came in by an interface of this namespace
+};
+
 struct TestRun {           // one packet through the real program
   std::int32_t return_code = 0;
   std::uint32_t reason = 0;  // of the last repeat; NW_REASON_NO_ENDPOINT if no interface entry was there
@@ -74,6 +81,7 @@ class Datapath {
   ~Datapath();  // leaves every pinned thing as it is
 
   [[nodiscard]] bool adopted() const;  // pinned state was found and taken over
+  [[nodiscard]] std::uint32_t conntrack_size() const;
 
   // Policy. Writes a new image aside and makes it live in one step; `generation` is set in its header. Returns when no packet
   // still sees the old image.
@@ -112,7 +120,10 @@ class Datapath {
   // A packet through the real program by BPF_PROG_TEST_RUN. `interface` stands in for the packet's interface: it is put at
   // ifindex 1 for the run. What the packet left in conntrack stays: clear_conntrack() makes the next one the first of
   // its flow. Only for a Datapath with an empty pin_dir.
-  Result<TestRun> run(Hook hook, std::span<const std::uint8_t> frame, const nw_interface& interface, std::uint32_t repeat);
+  Result<TestRun> run(Hook hook, std::span<const std::uint8_t> frame, const nw_interface& interface, std::uint32_t repeat,
+                      const RunContext& context = {});
+  // Every flow and fragment becomes that much older, as if the time had passed. Only for a Datapath with an empty pin_dir.
+  Status age_conntrack(std::uint64_t by_ns);
 
  private:
   struct State;

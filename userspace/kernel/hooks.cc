@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -50,6 +51,28 @@ std::array<__u8, BPF_TAG_SIZE> program_tag(int program) {
   __u32 length = sizeof(info);
   if (bpf_prog_get_info_by_fd(program, &info, &length) == 0) std::memcpy(tag.data(), info.tag, tag.size());
   return tag;
+}
+
+__u32 map_id(int map) {
+  bpf_map_info info{};
+  __u32 length = sizeof(info);
+  return bpf_map_get_info_by_fd(map, &info, &length) == 0 ? info.id : 0;
+}
+
+std::set<__u32> map_ids(int program) {
+  std::array<__u32, 64> ids{};
+  bpf_prog_info info{};
+  __u32 length = sizeof(info);
+  info.nr_map_ids = ids.size();
+  info.map_ids = reinterpret_cast<__u64>(ids.data());
+  if (bpf_prog_get_info_by_fd(program, &info, &length) != 0) return {};
+  return {ids.begin(), ids.begin() + std::min<std::size_t>(info.nr_map_ids, ids.size())};
+}
+
+// Whether `theirs` looks at the maps that `ours` looks at: one that was made again (another size, a lost pin) does not show in the tag.
+bool uses_maps(int theirs, int ours, const std::set<__u32>& pinned) {
+  const auto there = map_ids(theirs);
+  return std::ranges::all_of(map_ids(ours), [&](const __u32 id) { return !pinned.contains(id) || there.contains(id); });
 }
 
 std::string xdp_mode(std::uint32_t ifindex) {
@@ -162,12 +185,14 @@ Result<std::vector<AttachedHook>> Datapath::attached() const {
 Result<std::size_t> Datapath::upgrade_programs() {
   auto hooks = attached();
   if (!hooks) return fail(hooks.error());
+  std::set<__u32> pinned;
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, state_->skeleton->obj) if (is_pinned_map(map)) pinned.insert(map_id(bpf_map__fd(map)));
   std::size_t replaced = 0;
   for (const auto& hook : *hooks) {
     const int ours = state_->program(hook.hook);
     const Fd theirs(bpf_prog_get_fd_by_id(hook.program_id));
-    // Maps that were made again are not part of the tag.
-    if (theirs.valid() && !state_->replace_programs && program_tag(theirs.get()) == program_tag(ours)) continue;
+    if (theirs.valid() && program_tag(theirs.get()) == program_tag(ours) && uses_maps(theirs.get(), ours, pinned)) continue;
     if (hook.mode == "clsact") {
       if (auto done = attach_clsact(ours, hook.ifindex, hook.hook); !done) return fail(done.error());
     } else {
@@ -177,7 +202,6 @@ Result<std::size_t> Datapath::upgrade_programs() {
     }
     ++replaced;
   }
-  state_->replace_programs = false;
   return replaced;
 }
 

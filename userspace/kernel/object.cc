@@ -32,20 +32,11 @@ int capture(libbpf_print_level level, const char* format, va_list arguments) {
 
 class CaptureWarnings {
  public:
-  CaptureWarnings() {
-    captured = &text;
-    before_ = libbpf_set_print(capture);
-  }
-  ~CaptureWarnings() {
-    captured = nullptr;
-    libbpf_set_print(before_);
-  }
+  CaptureWarnings() { captured = &text; }
+  ~CaptureWarnings() { captured = nullptr; }
   CaptureWarnings(const CaptureWarnings&) = delete;
   CaptureWarnings& operator=(const CaptureWarnings&) = delete;
   std::string text;
-
- private:
-  libbpf_print_fn_t before_;
 };
 
 Result<std::uint64_t> netns_cookie() {
@@ -101,10 +92,14 @@ Status write_stamp(int map) {
   return {};
 }
 
+}  // namespace
+
 bool is_pinned_map(const bpf_map* map) {
   const std::string_view name = bpf_map__name(map);
   return name.starts_with("nw_") && name.find('.') == name.npos && name != "nw_recorded";
 }
+
+namespace {
 
 // A table of flows of another size is made again, with its entries.
 Status resize_conntrack(const DatapathOptions& options, nodewall_bpf* skeleton, Fd& old) {
@@ -113,7 +108,7 @@ Status resize_conntrack(const DatapathOptions& options, nodewall_bpf* skeleton, 
   bpf_map_info info{};
   __u32 length = sizeof(info);
   if (!map.valid() || bpf_map_get_info_by_fd(map.get(), &info, &length) != 0) return {};  // not there: nothing to keep
-  if (options.inspect) {
+  if (options.inspect || options.conntrack_size == 0) {
     bpf_map__set_max_entries(skeleton->maps.nw_ct, info.max_entries);
     return {};
   }
@@ -134,7 +129,8 @@ void copy_flows(int from, int to) {
 
 void set_sizes(const DatapathOptions& options, nodewall_bpf* skeleton) {
   const bool pinned = !options.pin_dir.empty();
-  const std::uint32_t flows = pinned ? options.conntrack_size : std::min(options.conntrack_size, kUnpinnedFlows);
+  const std::uint32_t wanted = options.conntrack_size != 0 ? options.conntrack_size : kDefaultConntrackSize;
+  const std::uint32_t flows = pinned ? wanted : std::min(wanted, kUnpinnedFlows);
   bpf_map__set_max_entries(skeleton->maps.nw_ct, flows);
   if (pinned) return;
   bpf_map__set_max_entries(skeleton->maps.nw_ct_new_in, kUnpinnedFlows);
@@ -153,12 +149,15 @@ void set_switches(const DatapathOptions& options, nodewall_bpf* skeleton) {
 
 }  // namespace
 
+void quiet_libbpf() { libbpf_set_print(capture); }
+
 int cpu_count() {
   static const int count = libbpf_num_possible_cpus();
   return count > 0 ? count : 1;
 }
 
-Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted, bool& replace_programs) {
+Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted) {
+  quiet_libbpf();
   const bool pinned = !options.pin_dir.empty();
   Fd old_flows;
   adopted = false;
@@ -184,6 +183,7 @@ Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted, bool
   }
   if (nodewall_bpf__load(skeleton.get()) != 0) {
     const int error = errno;
+    if (old_flows.valid()) (void)bpf_obj_pin(old_flows.get(), (maps_dir(options.pin_dir) + "/nw_ct").c_str());
     if (warnings.text.find("parameter mismatch") != std::string::npos)
       return fail(foreign(options.pin_dir, "a pinned map has another shape"));
     Error failed = errno_error("load the BPF programs", error);
@@ -192,7 +192,6 @@ Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted, bool
     return fail(std::move(failed));
   }
   if (old_flows.valid()) copy_flows(old_flows.get(), bpf_map__fd(skeleton->maps.nw_ct));
-  replace_programs = old_flows.valid();
   if (!adopted)
     if (auto stamped = write_stamp(bpf_map__fd(skeleton->maps.nw_stamp)); !stamped) return fail(stamped.error());
   return skeleton;
@@ -226,11 +225,12 @@ Datapath& Datapath::operator=(Datapath&&) noexcept = default;
 Datapath::~Datapath() = default;
 
 bool Datapath::adopted() const { return state_->adopted; }
+std::uint32_t Datapath::conntrack_size() const { return bpf_map__max_entries(state_->skeleton->maps.nw_ct); }
 
 Result<Datapath> Datapath::open(const DatapathOptions& options) {
   auto state = std::make_unique<State>();
   state->options = options;
-  auto skeleton = load_object(options, state->adopted, state->replace_programs);
+  auto skeleton = load_object(options, state->adopted);
   if (!skeleton) return fail(skeleton.error());
   state->skeleton = std::move(*skeleton);
   if (!state->pinned()) {
@@ -242,6 +242,7 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
   Datapath datapath(std::move(state));
   if (!options.inspect)
     if (auto reserved = datapath.reserve_rule_counters(1); !reserved) return fail(reserved.error());
+  (void)datapath.generation();  // opens the live image while that is allowed; without one there is nothing to open
   return datapath;
 }
 

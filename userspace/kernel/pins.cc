@@ -94,6 +94,7 @@ Status remove_pinned(const std::string& pin_dir) {
     return fail(errno_error("stat " + pin_dir, errno));
   }
   if (auto checked = check_dir(pin_dir); !checked) return checked;
+  quiet_libbpf();
   // Programs under clsact have no link to remove: the interfaces that have one are in the pinned map.
   const Fd interfaces(bpf_obj_get((maps_dir(pin_dir) + "/nw_interface").c_str()));
   bpf_map_info map_info{};
@@ -106,6 +107,9 @@ Status remove_pinned(const std::string& pin_dir) {
         (void)bpf_tc_detach(&hook, &opts);  // mostly there is none
       }
     }
+  // Now, and not when the kernel frees the link, or when whoever holds it open lets it go.
+  for (const auto& pin : list_link_pins(pin_dir))
+    if (const Fd link(bpf_obj_get(pin.path.c_str())); link.valid()) (void)bpf_link_detach(link.get());
   for (const auto& path : {links_dir(pin_dir), maps_dir(pin_dir), pin_dir})
     if (auto removed = remove_dir(path); !removed) return removed;
   return {};

@@ -256,21 +256,22 @@ Result<std::vector<FailsafeEntry>> Datapath::failsafe() const {
 
 Status Datapath::reserve_rule_counters(std::uint32_t slots) {
   const int outer = state_->map(state_->skeleton->maps.nw_rule_counter);
-  auto current = inner_map(outer);
+  auto current = live_inner_map(outer, state_->rule_counters);
   __u32 have = 0;
   if (current)
-    if (auto entries = max_entries(current->get())) have = *entries;
+    if (auto entries = max_entries(*current)) have = *entries;
   if (have >= slots && have > 0) return {};
   __u32 room = 64;
   while (room < slots) room *= 2;
-  const Fd grown(bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "nw_rule_counts", sizeof(__u32), sizeof(nw_count), room, nullptr));
+  Fd grown(bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "nw_rule_counts", sizeof(__u32), sizeof(nw_count), room, nullptr));
   if (!grown.valid()) return fail(errno_error("create rule counters", errno));
   std::vector<nw_count> values(static_cast<std::size_t>(cpu_count()));
   for (__u32 i = 0; i < have; ++i)
-    if (bpf_map_lookup_elem(current->get(), &i, values.data()) == 0)
+    if (bpf_map_lookup_elem(*current, &i, values.data()) == 0)
       (void)bpf_map_update_elem(grown.get(), &i, values.data(), BPF_ANY);
   const int fd = grown.get();
   if (bpf_map_update_elem(outer, &kZero, &fd, BPF_ANY) != 0) return fail(errno_error("make rule counters live", errno));
+  state_->rule_counters = std::move(grown);
   return {};
 }
 

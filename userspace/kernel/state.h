@@ -24,8 +24,9 @@ struct Datapath::State {
   DatapathOptions options;
   Skeleton skeleton;
   bool adopted = false;
-  bool replace_programs = false;  // links must get new programs: they use a map that was made again
   std::map<std::pair<std::uint32_t, Hook>, Fd> links;  // without pins the links live here
+  // The live inner maps. To open one by its number takes CAP_SYS_ADMIN, which a daemon has given up after its start.
+  Fd image, rule_counters;
   nw_recorded* recorded = nullptr;                     // mapped when test runs are possible
   std::optional<nw_interface> run_interface;           // what stands at ifindex 1
 
@@ -40,7 +41,8 @@ inline constexpr __u32 kClsactHandle = 0x6e77;
 inline constexpr __u32 kClsactPriority = 1;
 
 // Opens the object, adopting maps pinned under options.pin_dir; object.cc.
-Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted, bool& replace_programs);
+Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted);
+bool is_pinned_map(const bpf_map* map);
 
 // Pins; pins.cc.
 std::string maps_dir(const std::string& pin_dir);
@@ -69,6 +71,10 @@ std::vector<Key> map_keys(int fd) {
   return keys;
 }
 
+// The inner map that is live in `outer`: `known` when it is that one, else opened and kept in `known`. The answer is borrowed.
+Result<int> live_inner_map(int outer, Fd& known);
+
 int cpu_count();
+void quiet_libbpf();  // what it would print is part of an error, or nothing
 
 }  // namespace nodewall::kernel

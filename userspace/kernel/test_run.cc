@@ -10,7 +10,8 @@ constexpr __u32 kLoopback = 1;  // the interface a test run has
 
 }  // namespace
 
-Result<TestRun> Datapath::run(Hook hook, std::span<const std::uint8_t> frame, const nw_interface& interface, std::uint32_t repeat) {
+Result<TestRun> Datapath::run(Hook hook, std::span<const std::uint8_t> frame, const nw_interface& interface, std::uint32_t repeat,
+                              const RunContext& context) {
   if (state_->recorded == nullptr) return fail(Errc::internal, "test runs need a datapath without pins");
   if (!state_->run_interface || std::memcmp(&*state_->run_interface, &interface, sizeof(interface)) != 0) {
     if (bpf_map_update_elem(state_->map(state_->skeleton->maps.nw_interface), &kLoopback, &interface, BPF_ANY) != 0)
@@ -21,6 +22,13 @@ Result<TestRun> Datapath::run(Hook hook, std::span<const std::uint8_t> frame, co
   DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(), .data_out = out.data(),
                       .data_size_in = static_cast<__u32>(frame.size()), .data_size_out = static_cast<__u32>(out.size()),
                       .repeat = static_cast<int>(repeat));
+  __sk_buff skb{};
+  skb.gso_segs = context.segments;
+  skb.ingress_ifindex = context.ingress_ifindex;
+  if (hook != Hook::xdp && (context.segments != 0 || context.ingress_ifindex != 0)) {
+    opts.ctx_in = &skb;
+    opts.ctx_size_in = sizeof(skb);
+  }
   if (bpf_prog_test_run_opts(state_->program(hook), &opts) != 0) return fail(errno_error("test run", errno));
   if (opts.data_size_out != frame.size() || std::memcmp(out.data(), frame.data(), frame.size()) != 0)
     return fail(Errc::internal, "the program changed the packet");
