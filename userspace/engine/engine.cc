@@ -12,7 +12,6 @@ namespace nodewall::engine {
 namespace {
 
 constexpr auto kSweepPeriod = std::chrono::seconds(10);
-constexpr std::uint32_t kDefaultConntrackSize = 512000;
 
 bool exists(const std::string& path) {
   struct stat info {};
@@ -143,9 +142,9 @@ Result<Engine> Engine::start(const EngineOptions& options) {
     state->last_generation = std::max(state->last_generation, saved->generation);
   }
   state->armed = !is_disarmed(state->run_dir);
-  // On a fresh node the maps are made by the first apply, which knows how large conntrack shall be.
+  // On a fresh node the maps are made by the first apply, which knows how large conntrack shall be. Until then it stays as it is.
   if (state->armed && exists(state->pin_dir)) {
-    if (auto done = state->open_datapath(kDefaultConntrackSize); !done) return fail(done.error());
+    if (auto done = state->open_datapath(0); !done) return fail(done.error());
   }
   state->save();
   return Engine(std::move(state));
@@ -206,18 +205,16 @@ void Engine::State::verify_hooks() {
   std::set<std::pair<std::uint32_t, kernel::Hook>> there;
   for (const auto& hook : *attached) there.emplace(hook.ifindex, hook.hook);
   for (auto& [ifindex, interface] : governed) {
-    for (auto it = interface.hooks.begin(); it != interface.hooks.end();) {
-      if (there.contains({ifindex, it->first})) {
-        ++it;
-        continue;
-      }
-      const auto hook = it->first;
-      it = interface.hooks.erase(it);
+    std::vector<kernel::Hook> gone;
+    for (const auto& [hook, known] : interface.hooks) {
+      if (!there.contains({ifindex, hook})) gone.push_back(hook);
+    }
+    for (const auto hook : gone) {
+      interface.hooks.erase(hook);
       ApplyReport report;
-      if (!attach(ifindex, interface, hook, report)) break;
+      if (!attach(ifindex, interface, hook, report)) continue;  // a problem now: tried again at the next tick
       emit(Event::Kind::reattached, interface.name,
            std::string(kernel::name(hook)) + " was taken away from outside and was put back");
-      it = interface.hooks.begin();
     }
   }
 }

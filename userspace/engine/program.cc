@@ -131,9 +131,10 @@ void Engine::State::choose_ingress(Governed& interface, std::uint32_t ifindex,
     return;
   }
   const bool native = interface.configured == model::IngressHook::Auto &&
-                      (interface.entry.flags & NW_INTERFACE_L3) == 0 &&
                       kernel::Datapath::driver_has_native_xdp(interface.name);
-  const bool xdp = interface.configured == model::IngressHook::Xdp || native;
+  // Drivers differ in what XDP sees of a frame without an Ethernet header; tc does not.
+  const bool ethernet = (interface.entry.flags & NW_INTERFACE_L3) == 0;
+  const bool xdp = ethernet && (interface.configured == model::IngressHook::Xdp || native);
   interface.ingress = xdp ? kernel::Hook::xdp : kernel::Hook::tc_ingress;
 }
 
@@ -336,7 +337,7 @@ void Engine::State::attach_all(ApplyReport& report) {
 
 Result<ApplyReport> Engine::State::program(const resolve::Resolved& next) {
   ApplyReport report;
-  if (!datapath) {
+  if (!datapath || datapath->conntrack_size() != next.settings.conntrack_size) {
     if (auto done = open_datapath(next.settings.conntrack_size); !done) return fail(done.error());
   }
   const auto live = datapath->interfaces();
