@@ -23,7 +23,7 @@ import time
 from namespace import CommandFailed, Namespace, die_with_parent, run
 from probe import OPEN, EchoServers, Target, probe
 
-LINKS = {"eth0": 0, "eth1": 1, "br0": 2, "cali1234": 3}
+LINKS = {"eth0": 0, "eth1": 1, "br0": 2, "cali1234": 3, "wlan0": 4, "mac0": 5}
 NODE_NAME = "node1"
 TCP_PORTS = (22, 80, 443, 2379, 6443, 8080, 9090, 30080)
 UDP_PORTS = (53, 123, 5000)
@@ -33,7 +33,7 @@ class TimedOut(Exception):
     pass
 
 
-def wait_until(condition, what, within=5.0):
+def wait_until(condition, what, within=20.0):
     """Polls: what becomes true at once costs nothing. Returns what the condition returned."""
     deadline = time.monotonic() + within
     while True:
@@ -157,7 +157,8 @@ class Lab:
     def _has_started(self):
         if self.daemon.process.poll() is not None:
             raise CommandFailed(f"nodewalld ended with {self.daemon.process.returncode}:\n{self.daemon.log()}")
-        return self.state().get("pid") == self.daemon.process.pid
+        state = self.state()
+        return state.get("pid") == self.daemon.process.pid and bool(state.get("node"))
 
     def state(self):
         """The daemon's state file; {} when there is none yet."""
@@ -201,12 +202,13 @@ class Lab:
     # What is open.
 
     def targets(self, spec):
-        """in:eth0:tcp/80 (client to node), out:eth0:udp/53 (node to client), via:eth0:tcp/80 (client to pod), lo:eth0:tcp/80 (node to
-        itself); tcp4/80 or icmp6 name one family, otherwise both are asked."""
+        """in:eth0:tcp/80 (client to node), out:eth0:udp/53 (node to client; the pod on cali1234), via:eth0:tcp/80 (client to pod),
+        lo:eth0:tcp/80 (node to itself); tcp4/80 or icmp6 name one family, otherwise both are asked."""
         way, link, service = spec.split(":")
         match = re.fullmatch(r"(tcp|udp|icmp)([46]?)(?:/(\d+))?", service)
         number = LINKS["cali1234"] if way == "via" else LINKS[link]
-        namespace = self.client if way in ("in", "via") else self.node
+        peer = self.pod if link == "cali1234" else self.client
+        namespace = peer if way in ("in", "via") else self.node
         host = {"in": 2, "lo": 2, "out": 1, "via": 1}[way]
         addresses = {"4": f"10.77.{number}.{host}", "6": f"fd77:0:0:{number:x}::{host}"}
         families = match[2] or "46"
