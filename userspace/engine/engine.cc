@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/engine_state.h"
+#include "model/pattern.h"
 
 namespace nodewall::engine {
 namespace {
@@ -59,12 +60,13 @@ void Engine::State::update_status() {
   // Before the first apply after a restart the interfaces of the state file are as good as it gets.
   if (!wanted) return;
   status.interfaces.clear();
+  const model::NameList excluded(wanted->settings.interface_exclude);
   for (const auto& facts_of : facts.interfaces) {
     InterfaceStatus interface;
     interface.name = facts_of.name;
     interface.ifindex = facts_of.ifindex;
     interface.workload = resolve::is_workload_interface(wanted->settings, facts_of.name);
-    interface.excluded = resolve::is_excluded_interface(wanted->settings, facts_of.name);
+    interface.excluded = excluded.contains(facts_of.name);
     const auto found = governed.find(facts_of.ifindex);
     if (found != governed.end() && found->second.name == facts_of.name) {
       interface.host_endpoint = found->second.host_endpoint;

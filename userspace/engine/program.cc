@@ -153,6 +153,7 @@ std::map<std::uint32_t, Governed> Engine::State::plan(const resolve::Resolved& n
     if (slot == next_slots.endpoints.end()) continue;
     interface.entry.endpoint = slot->second;
     interface.entry.flags = known->second->has_ethernet_header ? 0 : NW_INTERFACE_L3;
+    if (known->second->is_loopback) interface.entry.flags |= NW_INTERFACE_LOOPBACK;
     const auto counter = counter_for(interface.name);
     // Closed all the same: its packets are counted with block 0's.
     if (!counter) interface.problem = "no room for counters: more than 4096 interfaces";

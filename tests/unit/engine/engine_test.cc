@@ -83,6 +83,20 @@ TEST_CASE("an interface is governed in the order that leaves no gap") {
   CHECK(at(calls, "attach 3") == calls.size());
 }
 
+TEST_CASE("the entry of the loopback interface says so, no other does") {
+  Node node;
+  node.add_interface("lo", 1);
+  node.facts.interfaces.back().is_loopback = true;
+  node.govern("loop", "lo");
+  node.govern("hep", "eth0");
+  auto engine = node.start();
+  REQUIRE(engine);
+  REQUIRE(engine->apply(node.resources, node.facts));
+  REQUIRE(fake::kernel_state.interfaces.contains(1));
+  CHECK(fake::kernel_state.interfaces.at(1).flags == NW_INTERFACE_LOOPBACK);
+  CHECK(fake::kernel_state.interfaces.at(2).flags == 0);
+}
+
 TEST_CASE("a second apply of the same state writes nothing") {
   Node node;
   node.govern("hep", "eth0");
