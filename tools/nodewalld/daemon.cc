@@ -15,6 +15,7 @@
 #include "base/printable.h"
 #include "controller/auto_host_endpoints.h"
 #include "controller/node_object.h"
+#include "engine/node_name.h"
 #include "engine/state_file.h"
 #include "host.h"
 
@@ -61,7 +62,7 @@ Daemon::Daemon(Options options, engine::Engine engine, engine::InterfaceMonitor 
     : options_(std::move(options)), engine_(std::move(engine)), monitor_(std::move(monitor)) {}
 
 Result<Daemon> Daemon::open(Options options) {
-  if (options.node.empty()) return fail(Errc::config, "this node has no name: use --node");
+  if (auto named = engine::check_node_name(options.node); !named) return fail(named.error());
   auto signals = open_signals();
   if (!signals) return fail(signals.error());
   // Before anything is read: what is pinned is taken over, and the lock keeps a second daemon out.

@@ -6,6 +6,9 @@
 #include <array>
 #include <cstdlib>
 
+#include "base/printable.h"
+#include "model/validate.h"
+
 namespace nodewall::engine {
 
 std::string node_name(const std::string& option) {
@@ -18,6 +21,14 @@ std::string node_name(const std::string& option) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : static_cast<char>(c);
   });
   return name;
+}
+
+Status check_node_name(const std::string& name) {
+  if (model::is_dns_subdomain(name)) return {};
+  const auto what = name.empty() ? std::string("this node has no name")
+                                 : "this node cannot be called '" + printable(name) +
+                                       "': a name is at most 253 of a-z, 0-9, '-' and '.', and begins and ends with a letter or digit";
+  return fail(Errc::config, what + "; name it with --node NAME (or NODENAME)");
 }
 
 }  // namespace nodewall::engine

@@ -3,8 +3,13 @@
 
 #include <string>
 
+#include "base/result.h"
+
 namespace nodewall::engine {
 
 std::string node_name(const std::string& option);
+
+// Errc::config, with what to do, for a name that no object can have: nothing could be kept under it.
+Status check_node_name(const std::string& name);
 
 }  // namespace nodewall::engine
