@@ -13,8 +13,7 @@
 #include <cstdlib>
 
 #include "base/printable.h"
-#include "controller/auto_host_endpoints.h"
-#include "controller/node_object.h"
+#include "engine/generated.h"
 #include "engine/node_name.h"
 #include "engine/state_file.h"
 #include "host.h"
@@ -116,39 +115,21 @@ bool Daemon::open_store() {
   return true;
 }
 
-// Brings the generated objects up to date; true when something was written.
-Result<bool> Daemon::write_generated(const model::ResourceSet& resources) {
-  std::vector<model::Resource> writes;
-  std::vector<model::ResourceId> removals;
-  if (auto node = controller::node_object(resources, facts(), labels_)) {
-    writes.push_back(std::move(*node));
-  }
-  auto changes = controller::reconcile(resources, controller_environment());
-  conditions_ = changes.conditions;
-  std::ranges::move(changes.write, std::back_inserter(writes));
-  for (const auto& resource : writes) {
-    auto done = store_->write(resource, store::WriteMode::apply, store::Origin::generated);
-    if (!done) return fail(std::move(done.error()).in(to_string(resource.id())));
-  }
-  for (const auto& id : changes.remove) {
-    const auto done = store_->remove(id, store::Origin::generated);
-    if (!done && done.error().code != Errc::not_found) return fail(done.error().in(to_string(id)));
-  }
-  return !writes.empty() || !changes.remove.empty();
-}
-
 Result<store::Snapshot> Daemon::read_and_reconcile() {
   auto snapshot = store_->read();
+  std::vector<std::string> failures;
   for (int round = 0; snapshot && round < kReconcileRounds; ++round) {
-    const auto changed = write_generated(snapshot->resources);
-    if (!changed) {
-      // What people wrote is enforced although nothing can be generated.
-      spdlog::error("generated objects: {}", printable(changed.error().message()));
-      break;
-    }
-    if (!*changed) break;
+    auto generated = engine::write_generated(*store_, snapshot->resources, facts(), labels_, controller_environment());
+    conditions_ = std::move(generated.conditions);
+    failures = std::move(generated.failures);
+    if (generated.changes == 0) break;
     snapshot = store_->read();
   }
+  // What people wrote is enforced although something cannot be generated.
+  if (failures != failures_) {
+    for (const auto& text : failures) spdlog::error("generated objects: {}", printable(text));
+  }
+  failures_ = std::move(failures);
   return snapshot;
 }
 
@@ -189,7 +170,7 @@ bool Daemon::apply_once() {
   reload();
   const auto status = engine_.status();
   bool well = resources_.has_value() && status.last_error.empty() && said_error_.empty() &&
-              diagnostics_.empty();
+              diagnostics_.empty() && failures_.empty();
   for (const auto& interface : status.interfaces) well = well && interface.problem.empty();
   return well;
 }

@@ -38,7 +38,6 @@ class Daemon {
   void reload();
   bool open_store();
   Result<store::Snapshot> read_and_reconcile();
-  Result<bool> write_generated(const model::ResourceSet& resources);
   bool apply();
   void note(const std::string& datastore_error);
   Status watch();
@@ -56,6 +55,7 @@ class Daemon {
   std::optional<model::ResourceSet> resources_;  // none: never read, so nothing is programmed
   std::vector<std::string> diagnostics_;
   std::vector<resolve::Condition> conditions_;   // of the controller
+  std::vector<std::string> failures_;            // generated objects that could not be written; said when they change
   std::string said_error_;                       // the last datastore error in the log: each is said once
   model::Labels labels_;
   Fd epoll_, signals_, tick_, debounce_, marker_;
