@@ -111,4 +111,13 @@ std::optional<model::Resource> node_object(const model::ResourceSet& resources, 
   return wanted;
 }
 
+std::vector<model::ResourceId> left_nodes(const model::ResourceSet& resources, const std::string& node) {
+  std::vector<model::ResourceId> left;
+  for (const auto& [id, resource] : resources) {
+    if (id.kind == model::Kind::Node && id.name != node && resource.metadata.annotations.contains(kOwnLabelsAnnotation))
+      left.push_back(id);
+  }
+  return left;
+}
+
 }  // namespace nodewall::controller

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "model/resources.h"
 #include "resolve/facts.h"
@@ -21,5 +22,8 @@ inline constexpr std::string_view kOwnLabelsAnnotation = "nodewall.io/labels";
 // The object as it shall be; nothing when it is so already, or is a person's.
 std::optional<model::Resource> node_object(const model::ResourceSet& resources, const resolve::NodeFacts& facts,
                                            const model::Labels& labels);
+
+// Nodes that a daemon kept under another name of this node and that nobody keeps any more. Never a person's.
+std::vector<model::ResourceId> left_nodes(const model::ResourceSet& resources, const std::string& node);
 
 }  // namespace nodewall::controller

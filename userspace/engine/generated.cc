@@ -1,5 +1,7 @@
 #include "engine/generated.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "controller/node_object.h"
@@ -10,6 +12,7 @@ Generated write_generated(store::DirectoryStore& store, const model::ResourceSet
                           const model::Labels& labels, const std::map<std::string, std::string>& environment) {
   auto changes = controller::reconcile(resources, environment);
   if (auto node = controller::node_object(resources, facts, labels)) changes.write.insert(changes.write.begin(), std::move(*node));
+  std::ranges::copy(controller::left_nodes(resources, facts.node), std::back_inserter(changes.remove));
   Generated result;
   result.conditions = std::move(changes.conditions);
   const auto count = [&](Status done, const model::ResourceId& id) {

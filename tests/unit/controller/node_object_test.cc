@@ -56,6 +56,20 @@ TEST_CASE("addresses that others cannot reach, and those of workloads and exclud
   CHECK(std::get<model::Node>(made->spec).interfaces.size() == 1);
 }
 
+TEST_CASE("what a daemon kept under an earlier name of the node is left over, what people wrote is not") {
+  const resolve::NodeFacts facts{.node = "new", .interfaces = {interface("eth0", {"10.0.0.2/24"})}};
+  model::ResourceSet resources;
+  for (const char* name : {"old", "new", "theirs"}) {
+    auto named = facts;
+    named.node = name;
+    auto made = node_object({}, named, {});
+    REQUIRE(made);
+    if (made->metadata.name == "theirs") made->metadata.annotations.clear();
+    resources.emplace(made->id(), *made);
+  }
+  CHECK(left_nodes(resources, "new") == std::vector<model::ResourceId>{{model::Kind::Node, "old"}});
+}
+
 TEST_CASE("an object that is as it shall be is not written again") {
   const resolve::NodeFacts facts{.node = "n1", .interfaces = {interface("eth0", {"10.0.0.2/24"})}};
   auto made = node_object({}, facts, {{"zone", "a"}});

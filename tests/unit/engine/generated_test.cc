@@ -42,6 +42,29 @@ struct World {
 
 }  // namespace
 
+TEST_CASE("a node that gets another name leaves neither a Node nor a host endpoint behind") {
+  World world;
+  CHECK(world.settle().failures.empty());
+  REQUIRE(world.has(Kind::Node, "old"));
+  REQUIRE(world.has(Kind::HostEndpoint, "old-auto-hep"));
+  world.facts.node = "new";
+  CHECK(world.settle().failures.empty());
+  CHECK_FALSE(world.has(Kind::Node, "old"));
+  CHECK_FALSE(world.has(Kind::HostEndpoint, "old-auto-hep"));
+  CHECK(world.has(Kind::Node, "new"));
+  CHECK(world.has(Kind::HostEndpoint, "new-auto-hep"));
+}
+
+TEST_CASE("a Node that people wrote stays, also as a copy of the daemon's") {
+  World world;
+  constexpr auto kNode = "apiVersion: projectcalico.org/v3\nkind: Node\nmetadata: {name: ";
+  world.folder.put("theirs.yaml", std::string(kNode) + "theirs}\nspec: {}\n");
+  world.folder.put("copy.yaml", std::string(kNode) + "copy, annotations: {nodewall.io/labels: a}}\nspec: {}\n");
+  CHECK(world.settle().failures.empty());
+  CHECK(world.has(Kind::Node, "theirs"));
+  CHECK(world.has(Kind::Node, "copy"));
+}
+
 TEST_CASE("an object that cannot be written does not keep the others from being written") {
   World world;
   world.folder.put("controllers.yaml", "");
