@@ -158,6 +158,26 @@ def _(node):
     node.sees(**JUDGED, within=5)
 
 
+@story("nothing of what libbpf would print reaches the daemon's log")
+def _(node):
+    for options in ([], ["--force-clsact"]):
+        node.start(*options)
+        node.apply(host_endpoint("eth0"))
+        node.wait_governed("eth0", "eth0")
+        node.delete("hep", "eth0")
+        node.wait_governed("eth0", "")
+        node.daemon.end()
+    node.expect("libbpf" not in node.daemon.log(), "libbpf printed")
+    node.expect(all("nodewalld" in line for line in node.daemon.log().splitlines()), "something that is not the daemon's is in its log")
+
+
+@story("a daemon whose node has no possible name does not start, and says what to do")
+def _(node):
+    started = node.node.exec(f"{node.binaries}/nodewalld", "--node", "My_Host", check=False, env=node.environment)
+    node.expect(started.returncode != 0 and "--node NAME" in started.stderr, f"it said {started.stderr!r}")
+    node.expect(not node.state(), "it got as far as its state file")
+
+
 @story("T-Z6: disarm works with the daemon dead, and holds through restarts until arm")
 def _(node):
     _close(node)
