@@ -3,6 +3,7 @@
 #ifndef NW_CONNTRACK_BPF_H
 #define NW_CONNTRACK_BPF_H
 
+#include "image.bpf.h"
 #include "maps.bpf.h"
 #include "packet.bpf.h"
 
@@ -133,23 +134,25 @@ static __always_inline int ct_expired(const struct packet *packet, const struct 
 }
 
 /* What is known about the packet's flow. Touches the entry unless the policy has to be asked first. */
-NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_settings *settings, __u32 generation) {
+NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_settings *settings) {
   struct nw_ct_key key;
   struct ct_found found;
   __u32 a_is_source, original;
-  __u64 now = bpf_ktime_get_coarse_ns();
+  __u64 now;
 
   if (!packet || !settings) return CT_NEW;
+  /* The policy is asked about every SYN: a flood of them costs no look-up. */
+  if (packet->protocol == PROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) return CT_NEW;
   a_is_source = ct_key(packet, &key);
   ct_find(&key, packet->direction, &found);
   if (!found.entry) return CT_NEW;
+  now = bpf_ktime_get_coarse_ns();
   if (ct_expired(packet, settings, &found, now)) {
     ct_remove(&key);
     return CT_NEW;
   }
   if (!ct_belongs(packet, found.entry, a_is_source, &original)) return CT_NEW;
-  if (packet->protocol == PROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) return CT_NEW;
-  if (found.entry->generation != generation && !(found.entry->flags & (NW_CT_FAILSAFE | NW_CT_FORWARDED)) &&
+  if (found.entry->generation != policy_generation() && !(found.entry->flags & (NW_CT_FAILSAFE | NW_CT_FORWARDED)) &&
       !(settings->flags & NW_SETTING_KEEP_ESTABLISHED))
     return original ? CT_REJUDGE : CT_REJUDGE_REPLY;
   ct_touch(packet, &key, &found, original, now);
@@ -157,7 +160,7 @@ NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_sett
 }
 
 /* The policy was asked again about a flow. */
-NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u32 generation, __u32 rule) {
+NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u32 rule) {
   struct nw_ct_key key;
   struct ct_found found;
   __u32 a_is_source;
@@ -172,7 +175,7 @@ NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u
   }
   ct_find(&key, packet->direction, &found);
   if (!found.entry) return 0;
-  found.entry->generation = generation;
+  found.entry->generation = policy_generation();
   found.entry->rule = rule;
   ct_touch(packet, &key, &found, a_is_source == !!(found.entry->flags & NW_CT_A_IS_SOURCE), bpf_ktime_get_coarse_ns());
   return 0;
@@ -190,17 +193,20 @@ static __always_inline int ct_is_closing(const struct nw_ct_entry *entry) {
 }
 
 /* A first packet was allowed. `flags` is NW_CT_FAILSAFE, NW_CT_FORWARDED or 0. */
-NW_GLOBAL int conntrack_open(const struct packet *packet, __u32 flags, __u32 generation, __u32 rule) {
+NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settings *settings, __u32 flags, __u32 rule) {
   struct nw_ct_key key;
   struct ct_found found;
   struct nw_ct_entry entry = {};
   __u64 now = bpf_ktime_get_coarse_ns();
+  __u32 generation = policy_generation();
 
-  if (!packet || !ct_opens_flow(packet)) return 0;
+  if (!packet || !settings || !ct_opens_flow(packet)) return 0;
   if (ct_key(packet, &key)) flags |= NW_CT_A_IS_SOURCE;
   if (packet->direction == NW_EGRESS) flags |= NW_CT_FROM_HOST;
   ct_find(&key, packet->direction, &found);
-  if (found.entry) {
+  if (found.entry && ct_expired(packet, settings, &found, now)) {
+    ct_remove(&key);
+  } else if (found.entry) {
     const __u32 same = NW_CT_A_IS_SOURCE | NW_CT_FROM_HOST;
     /* A SYN on a flow in use changes nothing about it. */
     if (!ct_is_closing(found.entry) && (found.entry->flags & same) == (flags & same)) {
@@ -226,10 +232,9 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, __u32 flags, __u32 gen
 
 /* A forwarded packet leaves with an address of the host as its source: the host's NAT gave it that. Answers will come to the
  * host's address, and are no more the host's own traffic than this packet is. */
-NW_GLOBAL int conntrack_masqueraded(const struct packet *packet, const struct nw_settings *settings, __u32 generation) {
+NW_GLOBAL int conntrack_masqueraded(const struct packet *packet, const struct nw_settings *settings) {
   if (!packet || !settings || packet->later_fragment || packet->is_icmp_error) return 0;
-  if (conntrack_lookup(packet, settings, generation) == CT_NEW)
-    conntrack_open(packet, NW_CT_FORWARDED, generation, NW_NO_RULE);
+  if (conntrack_lookup(packet, settings) == CT_NEW) conntrack_open(packet, settings, NW_CT_FORWARDED, NW_NO_RULE);
   return 0;
 }
 

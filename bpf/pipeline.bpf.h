@@ -45,11 +45,11 @@ static __noinline __u32 icmp_error(void *ctx, __u32 is_xdp, const struct packet 
 /* Conntrack and policy. Fills the answer: verdict, reason and counter. */
 NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *settings, __u32 slot,
                                  struct nw_answer *answer) {
-  __u32 generation = policy_generation(), allowed;
+  __u32 allowed;
   int state;
 
   if (!packet || !settings || !answer) return 0;
-  state = conntrack_lookup(packet, settings, generation);
+  state = conntrack_lookup(packet, settings);
 
   answer->verdict = NW_ALLOW;
   answer->reason = NW_REASON_ESTABLISHED;
@@ -58,18 +58,18 @@ NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *
   if (failsafe_match(packet, state == CT_REJUDGE_REPLY)) {
     answer->reason = NW_REASON_FAILSAFE;
     if (state == CT_NEW)
-      conntrack_open(packet, NW_CT_FAILSAFE, generation, NW_NO_RULE);
+      conntrack_open(packet, settings, NW_CT_FAILSAFE, NW_NO_RULE);
     else
-      conntrack_rejudged(packet, 1, generation, NW_NO_RULE);
+      conntrack_rejudged(packet, 1, NW_NO_RULE);
     return 0;
   }
   classify(packet, slot, state == CT_REJUDGE_REPLY, answer);
   allowed = verdict_of(answer) == NW_ALLOW;
   if (state == CT_NEW) {
-    if (allowed) conntrack_open(packet, 0, generation, answer->counter);
+    if (allowed) conntrack_open(packet, settings, 0, answer->counter);
     return 0;
   }
-  conntrack_rejudged(packet, allowed, generation, answer->counter);
+  conntrack_rejudged(packet, allowed, answer->counter);
   if (allowed) {
     answer->reason = NW_REASON_ESTABLISHED;
     answer->counter = NW_NO_RULE;
@@ -105,7 +105,7 @@ static __always_inline void track_masqueraded(void *ctx, __u32 is_xdp, struct pa
   __u32 zero = 0;
   const struct nw_settings *settings = bpf_map_lookup_elem(&nw_settings, &zero);
 
-  if (settings && !packet_transport(ctx, is_xdp, packet, 0)) conntrack_masqueraded(packet, settings, policy_generation());
+  if (settings && !packet_transport(ctx, is_xdp, packet, 0)) conntrack_masqueraded(packet, settings);
 }
 
 static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 direction) {
