@@ -65,13 +65,15 @@ Result<NodeView> view_node(const NodePlace& place) {
   std::string bpffs = place.bpffs;
   if (const char* named = std::getenv("NODEWALL_BPFFS"); bpffs.empty() && named) bpffs = named;
   // Looking must not mount anything.
-  view.pin_dir = (bpffs.empty() ? "/sys/fs/bpf" : bpffs) + "/" + *instance;
+  view.pin_dir = (bpffs.empty() ? kernel::present_bpffs().value_or("/sys/fs/bpf") : bpffs) + "/" + *instance;
   view.daemon_alive = engine::lock_is_held(view.run_dir);
   view.armed = !engine::is_disarmed(view.run_dir);
   if (auto state = engine::read_state(view.run_dir)) view.state = std::move(*state);
   else if (state.error().code != Errc::not_found) view.notes.push_back(state.error().message());
-  if (view.state && bpffs.empty() && !view.state->pin_dir.empty()) view.pin_dir = view.state->pin_dir;
   struct stat info {};
+  // A daemon that was given a bpffs of its own says so; a path through its own descriptors means nothing here.
+  if (view.state && bpffs.empty() && !view.state->pin_dir.starts_with("/proc/") && ::stat(view.state->pin_dir.c_str(), &info) == 0)
+    view.pin_dir = view.state->pin_dir;
   view.pinned = ::stat(view.pin_dir.c_str(), &info) == 0;
   if (auto policy = engine::read_policy(view.run_dir)) view.policy = std::move(*policy);
   else if (policy.error().code != Errc::not_found) view.notes.push_back(policy.error().message());
@@ -82,6 +84,7 @@ Result<kernel::Datapath> open_pinned(const NodeView& view) {
   if (!view.pinned) return fail(Errc::not_found, "nothing is enforced here: no " + view.pin_dir);
   kernel::DatapathOptions options;
   options.pin_dir = view.pin_dir;
+  options.inspect = true;
   return kernel::Datapath::open(options);
 }
 

@@ -8,6 +8,15 @@
 #include <sys/statfs.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "kernel/state.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -18,20 +27,42 @@ namespace nodewall::kernel {
 namespace {
 
 constexpr const char* kUsual = "/sys/fs/bpf";
-// `ip netns exec` hides the usual place behind a fresh sysfs; PID 1 still sees it.
-constexpr const char* kOfInit = "/proc/1/root/sys/fs/bpf";
+constexpr int kMostAncestors = 64;
 
 bool is_bpffs(const std::string& path) {
   struct statfs info {};
   return statfs(path.c_str(), &info) == 0 && info.f_type == BPF_FS_MAGIC;
 }
 
-// Mounts a bpffs at the usual place in PID 1's mount namespace, so that it outlives this process's own.
-Status mount_for_init() {
+pid_t parent_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  pid_t parent = 0;
+  char state = 0;
+  // The name in brackets may hold anything.
+  const auto end = text.rfind(')');
+  if (end == text.npos || std::sscanf(text.c_str() + end + 1, " %c %d", &state, &parent) != 2) return 0;
+  return parent;
+}
+
+// Processes whose mount namespace may have what `ip netns exec` hides behind a fresh sysfs: PID 1, and because a ptrace policy may put it
+// out of reach, those that began this one, the outermost first.
+std::vector<pid_t> elders() {
+  std::vector<pid_t> found;
+  for (pid_t pid = getppid(); pid > 1 && found.size() < kMostAncestors; pid = parent_of(pid)) found.push_back(pid);
+  found.push_back(1);
+  std::ranges::reverse(found);
+  return found;
+}
+
+std::string seen_by(pid_t pid) { return "/proc/" + std::to_string(pid) + "/root" + kUsual; }
+
+// Mounts a bpffs at the usual place in the mount namespace of `pid`, so that it outlives this process's own.
+Status mount_for(pid_t pid) {
   const pid_t child = fork();
   if (child < 0) return fail(errno_error("fork", errno));
   if (child == 0) {
-    const int mounts = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+    const int mounts = open(("/proc/" + std::to_string(pid) + "/ns/mnt").c_str(), O_RDONLY | O_CLOEXEC);
     if (mounts < 0 || setns(mounts, CLONE_NEWNS) != 0) _exit(errno & 255);
     _exit(mount("bpf", kUsual, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") == 0 ? 0 : errno & 255);
   }
@@ -42,20 +73,36 @@ Status mount_for_init() {
   return {};
 }
 
+// A path that stays good when the process that it goes through has ended. The descriptor stays open as long as this process lives.
+std::string lasting(const std::string& path) {
+  if (path == kUsual) return path;
+  static std::map<std::string, Fd> held;
+  auto& fd = held[path];
+  if (!fd.valid()) fd = Fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return fd.valid() ? "/proc/self/fd/" + std::to_string(fd.get()) : path;
+}
+
 }  // namespace
+
+std::optional<std::string> present_bpffs() {
+  if (is_bpffs(kUsual)) return kUsual;
+  for (const pid_t pid : elders())
+    if (is_bpffs(seen_by(pid))) return seen_by(pid);
+  return std::nullopt;
+}
 
 Result<std::string> find_bpffs(const std::string& wanted) {
   if (!wanted.empty()) {
     if (!is_bpffs(wanted)) return fail(Errc::config, wanted + " is not a bpf file system; mount one: mount -t bpf bpf " + wanted);
     return wanted;
   }
-  for (const char* path : {kUsual, kOfInit})
-    if (is_bpffs(path)) return std::string(path);
-  // PID 1 may be out of reach (another user namespace, a ptrace policy): then in our own mount namespace, which mostly is its.
-  if (auto mounted = mount_for_init(); !mounted && mount("bpf", kUsual, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0)
-    return fail(mounted.error());
-  for (const char* path : {kUsual, kOfInit})
-    if (is_bpffs(path)) return std::string(path);
+  if (const auto present = present_bpffs()) return lasting(*present);
+  Status mounted = fail(Errc::kernel, std::string("no bpf file system at ") + kUsual);
+  for (const pid_t pid : elders())
+    if ((mounted = mount_for(pid))) break;
+  // Nobody else is in reach: then in our own mount namespace, which mostly is theirs.
+  if (!mounted && mount("bpf", kUsual, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) return fail(mounted.error());
+  if (const auto present = present_bpffs()) return lasting(*present);
   return fail(Errc::kernel, std::string("no bpf file system at ") + kUsual);
 }
 

@@ -55,6 +55,14 @@ struct FailsafeEntry {
   auto operator<=>(const FailsafeEntry&) const = default;
 };
 
+// The small maps of desired state, byte for byte.
+struct SmallMaps {
+  nw_settings settings{};
+  std::vector<nw_failsafe_word> failsafe_words;  // NW_FAILSAFE_WORDS
+  std::vector<std::pair<nw_failsafe_key, std::uint8_t>> failsafe_nets;
+  std::map<Address, std::uint32_t> local_addresses;
+};
+
 struct ConntrackRow {
   nw_ct_key key;
   nw_ct_entry entry;
@@ -97,6 +105,7 @@ class Datapath {
   Result<std::size_t> set_interfaces(const std::map<std::uint32_t, nw_interface>& by_ifindex);
   Result<std::map<std::uint32_t, nw_interface>> interfaces() const;
   Result<std::vector<FailsafeEntry>> failsafe() const;
+  Result<SmallMaps> read_small_maps() const;
   Status reserve_rule_counters(std::uint32_t slots);    // grows the map, keeps the counts
 
   // Hooks. attach is idempotent: it verifies what is there by asking the kernel, and puts back what somebody took away.
@@ -134,7 +143,11 @@ class Datapath {
 // Takes everything off that is pinned under pin_dir: links first, then maps. Works without open(), on any version's pins.
 Status remove_pinned(const std::string& pin_dir);
 
-// A usable bpffs: `wanted` if given, else /sys/fs/bpf, else PID 1's, mounting one there when there is none.
+// The bpffs at /sys/fs/bpf, as this process sees it or else as PID 1 or a process that began this one does (`ip netns exec` hides it). The
+// path is good as long as that process lives. Mounts nothing.
+std::optional<std::string> present_bpffs();
+// A usable bpffs, whose path is good as long as this process lives: `wanted` if given, else the present one, else one that is mounted now
+// where PID 1 sees it.
 Result<std::string> find_bpffs(const std::string& wanted);
 // "nodewall" in the initial network namespace, else "nodewall-ns<cookie>": names pins and run directory.
 Result<std::string> instance_name();
