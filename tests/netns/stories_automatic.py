@@ -77,7 +77,7 @@ def _(node):
     node.expect("autoCreate: Disabled" in exported and "creationTimestamp: null" in exported, f"the export is:\n{exported}")
     before = _configuration(node)
     with open(f"{EXAMPLES}/mis-indented.yaml") as file:
-        node.refuses("apply", "-f", "-", text_in=file.read(), saying=":15:21: ")
+        node.refuses("apply", "-f", "-", text_in=file.read(), saying=":14:21: ")
     node.refuses("apply", "-f", "-", text_in=_controllers(True), saying="use Enabled or Disabled")
     node.expect(_configuration(node) == before, "a refused manifest changed something")
     node.keeps(open="in:eth0:tcp/80", seconds=0.3)

@@ -49,7 +49,7 @@ class Daemon:
 
     def __init__(self, lab, *options):
         self.log_path = f"{lab.directory}/nodewalld.log"
-        command = ["ip", "netns", "exec", lab.node.name, f"{lab.binaries}/nodewalld", "--node", NODE_NAME, *options]
+        command = ["ip", "netns", "exec", lab.node.name, f"{lab.binaries}/nodewalld", *options]
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen(command, stderr=log, stdout=log, env=lab.environment, preexec_fn=die_with_parent)
 
@@ -81,6 +81,7 @@ class Lab:
         for name, mode in (("manifests", 0o755), ("run", 0o700), ("state", 0o700)):
             os.mkdir(f"{self.directory}/{name}", mode)
         self.environment = os.environ | {
+            "NODENAME": NODE_NAME,
             "NODEWALL_DATASTORE": self.manifests,
             "NODEWALL_STATE_DIR": f"{self.directory}/state",
             "NODEWALL_RUN_DIR": f"{self.directory}/run",
@@ -158,7 +159,7 @@ class Lab:
         if self.daemon.process.poll() is not None:
             raise CommandFailed(f"nodewalld ended with {self.daemon.process.returncode}:\n{self.daemon.log()}")
         state = self.state()
-        return state.get("pid") == self.daemon.process.pid and bool(state.get("node"))
+        return state.get("pid") == self.daemon.process.pid and bool(state.get("node") or state.get("datastoreError"))
 
     def state(self):
         """The daemon's state file; {} when there is none yet."""

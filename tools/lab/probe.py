@@ -89,7 +89,7 @@ class EchoServers:
 
 @dataclass(frozen=True)
 class Target:
-    namespace: object = field(compare=False, repr=False)
+    namespace: object = field(repr=False)
     protocol: str  # tcp, udp, icmp
     address: str
     port: int = 0
@@ -183,8 +183,11 @@ def probe(targets, timeout=0.3):
             if attempt.answer is None:
                 selector.register(attempt.socket, attempt.events, attempt)
                 waiting += 1
-        while waiting and (left := deadline - time.monotonic()) > 0:
-            for key, _ in selector.select(left):
+        in_time = True
+        while waiting and in_time:
+            # Once more after the time-out: this process may have been kept waiting itself.
+            in_time = (left := deadline - time.monotonic()) > 0
+            for key, _ in selector.select(max(left, 0)):
                 key.data.read()
                 if key.data.answer is not None:
                     selector.unregister(key.fileobj)

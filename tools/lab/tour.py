@@ -110,14 +110,14 @@ class Tour:
 
     def _print(self, cells, wanted, seen):
         width = 15
-        print("  " + f"{'':36}" + "".join(f"{column:{width}}" for column in COLUMNS))
+        print("  " + f"{'':40}" + "".join(f"{column:{width}}" for column in COLUMNS))
         for row in ROWS:
             way = "->" if row[0] == "in" else "<-"
-            line = f"  {way} {row[1]:9}{row[2]:24}"
+            line = f"  {way} {row[1]:9}{row[2]:28}"
             for column in COLUMNS:
                 line += self._cell(cells[column, row], wanted, seen, width)
             print(line)
-        print(f"  -> {'tcp/80':9}{'through, to the pod':24}" + self._cell("via:eth0:tcp/80", wanted, seen, width))
+        print(f"  -> {'tcp/80':9}{'through, to the pod':28}" + self._cell("via:eth0:tcp/80", wanted, seen, width))
 
     def _cell(self, spec, wanted, seen, width):
         now, before = seen[spec], self.before.get(spec, seen[spec])
