@@ -234,13 +234,15 @@ def _(node):
     receiver.setblocking(False)
     open_ms = []
     for number in range(9):
-        # The generator polls for its end of the veth and sends from the moment it exists.
+        # Both ends are up from the start as nearly as can be: the node's is made so, and the generator polls for the other one, sets it up
+        # and sends.
         flood = node.flood(f"new{number}", wait=True, protocol="udp", dport=6000, dst="10.77.0.2", rate=20000, seconds=0.5)
         time.sleep(0.05)
-        node.client.ip(f"link add c-new{number} address 02:77:00:00:09:01 type veth peer name new{number} address 02:77:00:00:09:02"
-                       f" netns {node.node.name}")
-        node.node.set_up(f"new{number}")
-        seen_ns = flood.wait()["seen_ns"]
+        node.node.ip(f"link add up name new{number} address 02:77:00:00:09:02 type veth peer name c-new{number} address 02:77:00:00:09:01"
+                     f" netns {node.client.name}")
+        sent = flood.wait()
+        seen_ns = sent["seen_ns"]
+        node.expect(sent["sent"] > 5000, f"the generator sent only {sent}")
         node.wait_governed(f"new{number}", "wildcard")
         last_ns, count = seen_ns, 0
         while True:
