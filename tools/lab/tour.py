@@ -238,6 +238,8 @@ def stand_firm(tour):
 def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(143))
+    # A shell that starts this in the background has it ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     sweep()
     try:
