@@ -17,7 +17,9 @@ const volatile __u32 nw_have_xdp_load = 1;
 #define MAX_OFFSET 0x7fff
 
 /* verifier: a field of the context is read at a constant offset from an unchanged pointer; left to itself the compiler merges
- * the two branches below into one load at a computed offset ("dereference of modified ctx ptr"). */
+ * the two branches below into one load at a computed offset ("dereference of modified ctx ptr"). Outside the kernel, where pointers
+ * do not fit such a field, tests/fuzz/shim has its own. */
+#ifndef CTX_POINTER
 #define CTX_POINTER(ctx, type, field)                             \
   ({                                                              \
     void *pointer_;                                               \
@@ -26,6 +28,7 @@ const volatile __u32 nw_have_xdp_load = 1;
                  : "r"(ctx), "i"(__builtin_offsetof(type, field))); \
     pointer_;                                                     \
   })
+#endif
 
 /* `length` is a constant. 0 = done. */
 static __always_inline int load_bytes(void *ctx, __u32 is_xdp, __u32 offset, void *to, const __u32 length) {
