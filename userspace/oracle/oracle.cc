@@ -149,6 +149,8 @@ const ResolvedRule* first_match(const Resolved& resolved, const std::vector<Reso
   return nullptr;
 }
 
+}  // namespace
+
 // --- Tiers and profiles: statements 11 to 16 ---
 
 Judgement judge_policy(const Resolved& resolved, const resolve::DirectionPolicy& policy, const PacketQuery& packet) {
@@ -162,8 +164,6 @@ Judgement judge_policy(const Resolved& resolved, const resolve::DirectionPolicy&
   if (rule == nullptr) return deny(NW_REASON_NO_PROFILE);
   return {rule->action == model::Action::Allow, NW_REASON_PROFILE, rule->origin};
 }
-
-}  // namespace
 
 std::optional<Judgement> judge_before_policy(const Resolved& resolved, const PacketQuery& packet) {
   const bool ingress = packet.direction == NW_INGRESS;

@@ -1,0 +1,60 @@
+// ClassBlocks: which classes the diagrams of an endpoint cannot tell apart.
+//
+// Wherever a walk begins to look at a dimension, it goes on from one diagram (an exit) that the class chooses. Two classes that have the
+// same exit at every such place are in one block: a walk with the one goes the same way as a walk with the other, so for these diagrams
+// one member answers for all. Found by refinement, exit by exit, on the tables as they are; no hashes are compared.
+//
+// Damaged tables end in blocks too: an exit may be a fault. Diagrams that are deeper than a walk goes make no blocks.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "maps/policy.h"
+
+namespace nodewall::compile {
+
+constexpr unsigned kBlockDimensions = 4;  // NW_DIM_*
+
+class ClassBlocks {
+ public:
+  // `ids`: the classes that occur in each dimension, ascending, each once.
+  ClassBlocks(std::span<const nw_line> lines, std::array<std::vector<std::uint32_t>, kBlockDimensions> ids)
+      : lines_(lines), ids_(std::move(ids)) {}
+
+  // False: deeper than a walk goes, or more work than `most_steps`; then every class is a block of its own.
+  bool find(std::span<const std::uint32_t> roots, std::uint64_t most_steps);
+  [[nodiscard]] std::uint32_t block(unsigned dimension, std::uint32_t id) const;
+
+ private:
+  struct Piece {  // classes ids_[dimension][begin, end) leave by one exit after `steps` nodes
+    std::uint32_t begin = 0, end = 0;
+    std::uint64_t exit = 0;
+    std::uint32_t steps = 0;
+  };
+
+  unsigned visit(std::uint32_t ref, unsigned depth);
+  void descend(std::uint32_t ref, unsigned dimension, std::uint32_t begin, std::uint32_t end, std::uint32_t steps, std::vector<Piece>& pieces);
+  void descend_digits(std::uint32_t ref, unsigned dimension, std::uint32_t begin, std::uint32_t end, std::uint32_t steps,
+                      std::vector<Piece>& pieces);
+  void descend_list(std::uint32_t ref, unsigned dimension, std::uint32_t begin, std::uint32_t end, std::uint32_t steps,
+                    std::vector<Piece>& pieces);
+  void descend_row(std::uint32_t ref, unsigned dimension, std::uint32_t begin, std::uint32_t end, std::uint32_t steps,
+                   std::vector<Piece>& pieces);
+  void split(unsigned dimension, std::span<const Piece> pieces);
+  bool work(std::uint64_t steps);
+
+  std::span<const nw_line> lines_;
+  std::array<std::vector<std::uint32_t>, kBlockDimensions> ids_;
+  std::array<std::vector<std::uint32_t>, kBlockDimensions> blocks_;  // by place in ids_
+  std::array<std::uint32_t, kBlockDimensions> count_{};
+  std::unordered_map<std::uint32_t, unsigned> depth_;  // of what begins at a reference; kOpen while it is looked at
+  std::uint64_t steps_left_ = 0;
+  bool given_up_ = false;
+};
+
+}  // namespace nodewall::compile

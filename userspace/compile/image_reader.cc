@@ -1,0 +1,224 @@
+#include "compile/image_reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_set>
+
+#include "compile/ports.h"
+
+using nw_image = std::span<const nw_line>;
+
+static inline const nw_line* nw_image_line(nw_image image, __u32 index) {
+  return index < image.size() ? &image[index] : nullptr;
+}
+
+#include "maps/policy_walk.h"
+
+namespace nodewall::compile {
+namespace {
+
+using Lines = std::span<const nw_line>;
+using Seen = std::unordered_set<std::uint32_t>;
+
+template <class Node>
+std::optional<Node> node_at(Lines lines, std::uint32_t ref) {
+  if (NW_ADDRESS_VALUE(ref) >= lines.size()) return std::nullopt;
+  Node node;
+  std::memcpy(&node, &lines[NW_ADDRESS_VALUE(ref)], sizeof(node));
+  return node;
+}
+
+template <class T>
+void sort_unique(std::vector<T>& values) {
+  if (!std::ranges::is_sorted(values)) std::ranges::sort(values);
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+}
+
+// The keys of every node that a walk from `ref` can come by: between two of them every comparison has one outcome. By hand and not by
+// recursion: a damaged tree may be deep.
+void collect_v4(Lines lines, std::uint32_t ref, std::uint32_t base, std::vector<Uint128>& starts) {
+  Seen seen;
+  std::vector<std::uint32_t> open{ref};
+  while (!open.empty()) {
+    const auto next = open.back();
+    open.pop_back();
+    if (NW_ADDRESS_KIND(next) == NW_ADDRESS_CLASS || !seen.insert(NW_ADDRESS_VALUE(next)).second) continue;
+    const auto node = node_at<nw_tree16>(lines, next);
+    if (!node) continue;
+    for (const auto key : node->keys) starts.push_back(base | key);
+    open.insert(open.end(), std::begin(node->children), std::end(node->children));
+  }
+}
+
+void v4_regions(Lines lines, const nw_image_header& header, std::vector<Uint128>& starts) {
+  if (header.v4_root == 0) return;
+  for (std::uint32_t high = 0; high <= 0xffff; ++high) {
+    starts.push_back(high << 16);
+    const auto line = std::uint64_t{header.v4_root} + (high >> 4);
+    if (line < lines.size()) collect_v4(lines, lines[line].words[high & 15], high << 16, starts);
+  }
+}
+
+// Keys on the high half of every node; the low half's where `low` is given. With `high`, a node on the high half leads to one child.
+class V6Keys {
+ public:
+  explicit V6Keys(Lines lines) : lines_(lines) {}
+
+  void walk(std::uint32_t root, const std::uint64_t* high, std::vector<std::uint64_t>& highs, std::vector<std::uint64_t>& lows) {
+    seen_.clear();
+    open_.assign(1, root);
+    while (!open_.empty()) {
+      const auto ref = open_.back();
+      open_.pop_back();
+      if (NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS || !seen_.insert(ref).second) continue;
+      const auto node = node_at<nw_tree64>(lines_, ref);
+      if (!node) continue;
+      const bool on_low = NW_ADDRESS_KIND(ref) == NW_ADDRESS_LOW;
+      if (!on_low && high != nullptr) {
+        const auto child = std::ranges::count_if(node->keys, [&](std::uint64_t key) { return key <= *high; });
+        open_.push_back(node->children[child]);
+        continue;
+      }
+      auto& keys = on_low ? lows : highs;
+      keys.insert(keys.end(), std::begin(node->keys), std::end(node->keys));
+      open_.insert(open_.end(), std::begin(node->children), std::end(node->children));
+    }
+  }
+
+ private:
+  Lines lines_;
+  Seen seen_;
+  std::vector<std::uint32_t> open_;
+};
+
+constexpr std::uint64_t high_half(Uint128 position) { return static_cast<std::uint64_t>(position >> 64); }
+constexpr std::uint64_t low_half(Uint128 position) { return static_cast<std::uint64_t>(position); }
+
+std::vector<Uint128> v6_regions(Lines lines, const nw_image_header& header, std::vector<Uint128> more) {
+  sort_unique(more);
+  V6Keys keys(lines);
+  std::vector<std::uint64_t> highs{0}, lows;
+  keys.walk(header.v6_root, nullptr, highs, lows);
+  for (const auto position : more) {
+    const auto high = high_half(position);
+    highs.push_back(high);
+    if (low_half(position) != 0 && high != ~std::uint64_t{0}) highs.push_back(high + 1);
+  }
+  sort_unique(highs);
+  std::vector<Uint128> starts;
+  std::vector<std::uint64_t> unused;
+  auto at = more.begin();
+  for (const auto high : highs) {
+    lows.assign(1, 0);
+    keys.walk(header.v6_root, &high, unused, lows);
+    for (; at != more.end() && high_half(*at) <= high; ++at) lows.push_back(low_half(*at));
+    sort_unique(lows);
+    for (const auto low : lows) starts.push_back(Uint128{high} << 64 | low);
+  }
+  return starts;
+}
+
+nw_query query_of(std::uint32_t slot, const resolve::PacketQuery& packet) {
+  nw_query query{};
+  query.is_v4 = packet.source.family == Family::v4 ? 1 : 0;
+  query.source_high = query.is_v4 ? 0 : packet.source.high();
+  query.source_low = query.is_v4 ? packet.source.v4_host_order() : packet.source.low();
+  query.destination_high = query.is_v4 ? 0 : packet.destination.high();
+  query.destination_low = query.is_v4 ? packet.destination.v4_host_order() : packet.destination.low();
+  query.protocol = packet.protocol;
+  if (packet.protocol == (query.is_v4 ? 1 : 58)) {
+    query.destination_port = static_cast<__u32>(packet.icmp_type << 8 | packet.icmp_code);
+  } else if (has_ports(packet.protocol)) {
+    query.source_port = packet.source_port;
+    query.destination_port = packet.destination_port;
+  }
+  query.slot = slot;
+  query.direction = packet.direction;
+  return query;
+}
+
+}  // namespace
+
+Uint128 position_of(const Address& address) {
+  if (address.family == Family::v4) return address.v4_host_order();
+  return Uint128{address.high()} << 64 | address.low();
+}
+
+Address address_at(Family family, Uint128 position) {
+  if (family == Family::v4) return Address::v4(static_cast<std::uint32_t>(position));
+  Address address;
+  for (std::size_t i = 0; i < 16; ++i) address.bytes[15 - i] = static_cast<std::uint8_t>(position >> 8 * i);
+  return address;
+}
+
+Status ImageReader::check() const {
+  if (lines_.empty()) return fail(Errc::abi, "the image is empty");
+  const auto head = header();
+  if (head.magic != NW_MAGIC || head.version != NW_IMAGE_VERSION) return fail(Errc::abi, "the image is not of this version");
+  // The endpoint directory is gone through: a number that no image has would take for ever.
+  if (std::uint64_t{head.endpoint_base} + std::uint64_t{head.endpoint_slots} / 2 > lines_.size())
+    return fail(Errc::abi, "the image's endpoint directory is beyond its end");
+  return {};
+}
+
+nw_image_header ImageReader::header() const {
+  nw_image_header head;
+  std::memcpy(&head, lines_.data(), sizeof(head));
+  return head;
+}
+
+std::optional<nw_image_endpoint> ImageReader::endpoint(std::uint32_t slot, std::uint32_t direction) const {
+  const auto head = header();
+  const auto entry = std::uint64_t{slot} * NW_DIRECTIONS + direction;
+  const auto line = head.endpoint_base + entry / 4;
+  if (slot >= head.endpoint_slots || line >= lines_.size()) return std::nullopt;
+  nw_image_endpoint found;
+  std::memcpy(&found, reinterpret_cast<const std::byte*>(&lines_[line]) + entry % 4 * sizeof(found), sizeof(found));
+  if (found.default_rule == NW_SLOT_UNUSED) return std::nullopt;
+  return found;
+}
+
+std::vector<Uint128> ImageReader::regions(Family family, const std::vector<Uint128>& more) const {
+  if (family == Family::v6) return v6_regions(lines_, header(), more);
+  auto starts = more;
+  starts.push_back(0);
+  v4_regions(lines_, header(), starts);
+  sort_unique(starts);
+  return starts;
+}
+
+std::uint32_t ImageReader::address_class(Family family, Uint128 position) const {
+  const auto head = header();
+  return family == Family::v4 ? nw_walk_v4(lines_, &head, static_cast<std::uint32_t>(position))
+                              : nw_walk_v6(lines_, &head, high_half(position), low_half(position));
+}
+
+nw_protocol ImageReader::protocol(unsigned number) const {
+  const auto line = std::uint64_t{header().protocol_base} + number / 8;
+  nw_protocol found{kFaultClass, kFaultClass};
+  if (line >= lines_.size()) return found;
+  std::memcpy(&found, reinterpret_cast<const std::byte*>(&lines_[line]) + number % 8 * sizeof(found), sizeof(found));
+  return found;
+}
+
+std::vector<ClassRun> ImageReader::runs(std::uint32_t field) const {
+  std::vector<ClassRun> found;
+  for (std::uint32_t port = 0; port < kPorts; ++port) {
+    const auto id = nw_walk_port(lines_, field, port);
+    if (found.empty() || found.back().id != id) found.push_back({port, id});
+    if (!(field & NW_PORT_TABLE)) break;
+  }
+  return found;
+}
+
+std::vector<ClassRun> ImageReader::l4_runs(unsigned number) const { return runs(protocol(number).l4); }
+std::vector<ClassRun> ImageReader::source_port_runs(unsigned number) const { return runs(protocol(number).source_port); }
+
+ImageAnswer ImageReader::ask(std::uint32_t slot, const resolve::PacketQuery& packet) const {
+  const auto query = query_of(slot, packet);
+  nw_answer answer{};
+  nw_walk(lines_, &query, &answer);
+  return {.allow = answer.verdict == NW_ALLOW, .reason = answer.reason, .rule = answer.rule, .counter = answer.counter};
+}
+
+}  // namespace nodewall::compile

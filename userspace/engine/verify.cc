@@ -1,0 +1,28 @@
+#include "engine/verify.h"
+
+namespace nodewall::engine {
+
+void VerifyReport::differ(Difference difference) {
+  ++difference_count;
+  if (differences.size() < kMostDifferences) differences.push_back(std::move(difference));
+}
+
+std::string judgement_text(const resolve::Judgement& judgement) {
+  std::string text = judgement.allow ? "allow: " : "deny: ";
+  text += resolve::reason_name(judgement.reason);
+  const auto& origin = judgement.origin;
+  if (origin == resolve::Origin{}) return text;
+  text += origin.tier.empty() ? " profile " : " " + origin.tier + "/";
+  if (!origin.policy.empty()) text += origin.policy;
+  if (origin.rule >= 0) text += "/" + std::to_string(origin.rule);
+  return text;
+}
+
+Result<VerifyReport> verify(const Expectation& expectation, const Tables& tables, const VerifyLimits& limits) {
+  VerifyReport report;
+  if (auto done = verify_policy(expectation, tables.image, limits, report); !done) return fail(done.error());
+  verify_small_maps(expectation, tables, report);
+  return report;
+}
+
+}  // namespace nodewall::engine

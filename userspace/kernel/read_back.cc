@@ -1,0 +1,43 @@
+// The small maps as they are, for whoever compares them.
+#include <algorithm>
+#include <cstring>
+
+#include "kernel/state.h"
+
+namespace nodewall::kernel {
+namespace {
+
+Address address_of(const nw_addr& raw) {
+  Address address;
+  std::memcpy(address.bytes.data(), raw.bytes, sizeof(raw.bytes));
+  const auto mapped = Address::v4(0);
+  const bool is_v4 = std::equal(mapped.bytes.begin(), mapped.bytes.begin() + 12, address.bytes.begin());
+  address.family = is_v4 ? Family::v4 : Family::v6;
+  return address;
+}
+
+}  // namespace
+
+Result<SmallMaps> Datapath::read_small_maps() const {
+  const auto& maps = state_->skeleton->maps;
+  constexpr __u32 kZero = 0;
+  SmallMaps read;
+  if (bpf_map_lookup_elem(state_->map(maps.nw_settings), &kZero, &read.settings) != 0)
+    return fail(errno_error("read settings", errno));
+  read.failsafe_words.resize(NW_FAILSAFE_WORDS);
+  for (__u32 i = 0; i < NW_FAILSAFE_WORDS; ++i)
+    if (bpf_map_lookup_elem(state_->map(maps.nw_failsafe), &i, &read.failsafe_words[i]) != 0)
+      return fail(errno_error("read failsafe ports", errno));
+  // A key of a walk that is gone when it is looked up was removed meanwhile.
+  for (const auto& key : map_keys<nw_failsafe_key>(state_->map(maps.nw_failsafe_net))) {
+    __u8 open = 0;
+    if (bpf_map_lookup_elem(state_->map(maps.nw_failsafe_net), &key, &open) == 0) read.failsafe_nets.emplace_back(key, open);
+  }
+  for (const auto& key : map_keys<nw_addr>(state_->map(maps.nw_local))) {
+    __u32 flags = 0;
+    if (bpf_map_lookup_elem(state_->map(maps.nw_local), &key, &flags) == 0) read.local_addresses.emplace(address_of(key), flags);
+  }
+  return read;
+}
+
+}  // namespace nodewall::kernel
