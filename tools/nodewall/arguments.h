@@ -79,6 +79,8 @@ void declare_show(CLI::App& app, Arguments& arguments);
 int run_show(const Arguments& arguments);
 void declare_trace(CLI::App& app, Arguments& arguments);
 int run_trace(const Arguments& arguments);
+void declare_verify(CLI::App& app, Arguments& arguments);
+int run_verify(const Arguments& arguments);
 void declare_disarm(CLI::App& app, Arguments& arguments);
 int run_disarm(const Arguments& arguments);
 void declare_arm(CLI::App& app, Arguments& arguments);

@@ -72,7 +72,7 @@ TraceAnswer error_answer(std::string message) {
 
 }  // namespace
 
-Result<engine::Tracer> open_tracer(const TraceSource& source, std::vector<std::string>& warnings) {
+Result<NodePolicy> resolve_node(const TraceSource& source, std::vector<std::string>& warnings) {
   auto datastore = open_datastore(source.datastore);
   if (!datastore) return fail(datastore.error());
   auto snapshot = datastore->read();
@@ -80,10 +80,17 @@ Result<engine::Tracer> open_tracer(const TraceSource& source, std::vector<std::s
   for (const auto& diagnostic : snapshot->diagnostics) {
     warnings.push_back(config::to_string(diagnostic));
   }
-  const auto facts = load_facts(source);
+  auto facts = load_facts(source);
   if (!facts) return fail(facts.error());
   generate(snapshot->resources, *facts);
-  return engine::Tracer::make(resolve::resolve(snapshot->resources, *facts), *facts);
+  auto resolved = resolve::resolve(snapshot->resources, *facts);
+  return NodePolicy{.resolved = std::move(resolved), .facts = std::move(*facts)};
+}
+
+Result<engine::Tracer> open_tracer(const TraceSource& source, std::vector<std::string>& warnings) {
+  auto node = resolve_node(source, warnings);
+  if (!node) return fail(node.error());
+  return engine::Tracer::make(std::move(node->resolved), node->facts);
 }
 
 TraceAnswer trace_packet(engine::Tracer& tracer, const std::string& engine, const json& packet) {

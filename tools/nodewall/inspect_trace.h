@@ -17,8 +17,14 @@ struct TraceSource {
   std::string facts_file;  // empty: the live interfaces
 };
 
-// Tracer over the datastore as it is; the automatic host endpoints that a daemon would make are made in memory. What is wrong with the
-// datastore is added to `warnings`.
+// What the datastore says about the node, and the node. The automatic host endpoints that a daemon would make are made in memory.
+struct NodePolicy {
+  resolve::Resolved resolved;
+  resolve::NodeFacts facts;
+};
+Result<NodePolicy> resolve_node(const TraceSource& source, std::vector<std::string>& warnings);
+
+// Tracer over the datastore as it is. What is wrong with the datastore is added to `warnings`.
 Result<engine::Tracer> open_tracer(const TraceSource& source, std::vector<std::string>& warnings);
 
 struct TraceAnswer {

@@ -23,6 +23,7 @@ constexpr Command kCommands[] = {
     {"status", "What is enforced on this node, and what is wrong", declare_status, run_status},
     {"show", "interfaces, policy, counters, conntrack or failsafe ports", declare_show, run_show},
     {"trace", "What becomes of a packet, and which rule decides", declare_trace, run_trace},
+    {"verify", "Prove that the tables in the kernel say what the policy says", declare_verify, run_verify},
     {"disarm", "Take enforcement off; works without the daemon", declare_disarm, run_disarm},
     {"arm", "Allow enforcement again after disarm", declare_arm, run_arm},
 };
