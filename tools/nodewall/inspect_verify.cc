@@ -50,6 +50,7 @@ json report_json(const engine::VerifyReport& report) {
           {"complete", report.complete()},
           {"combinations", report.combinations},
           {"possible", report.possible},
+          {"asked", report.asked},
           {"oracleChecks", report.oracle_checks},
           {"endpointDirections", report.directions},
           {"addressRegions", report.address_regions},
@@ -161,8 +162,8 @@ std::string verify_text(const json& report) {
   const auto listed = report["differences"].size();
   if (number("differenceCount") > listed) text += fmt::format("  and {} more\n", number("differenceCount") - listed);
   if (report.contains("lastError")) text += "  the last change was not applied: " + word(report, "lastError") + "\n";
-  text += fmt::format("  {} of {} combinations of classes, {} of them asked of the oracle itself\n", number("combinations"), number("possible"),
-                      number("oracleChecks"));
+  text += fmt::format("  {} of {} combinations of classes; {} headers asked of the tables and the rules, {} of them of the oracle itself\n",
+                      number("combinations"), number("possible"), number("asked"), number("oracleChecks"));
   text += fmt::format("  {} endpoint directions, {} address regions, {} entries of small maps, {} ms\n", number("endpointDirections"),
                       number("addressRegions"), number("smallEntries"), number("milliseconds"));
   return text;

@@ -23,13 +23,13 @@ bool ClassBlocks::work(std::uint64_t steps) {
 bool ClassBlocks::find(std::span<const std::uint32_t> roots, std::uint64_t most_steps) {
   steps_left_ = most_steps;
   given_up_ = false;
-  depth_.clear();
+  below_.clear();
   for (unsigned dimension = 0; dimension < kBlockDimensions; ++dimension) {
     blocks_[dimension].assign(ids_[dimension].size(), 0);
     count_[dimension] = 1;
   }
   for (const auto root : roots)
-    if (visit(root, 0) > NW_REF_MAX_DEPTH) given_up_ = true;
+    if (visit(root, 0).depth > NW_REF_MAX_DEPTH) given_up_ = true;
   if (!given_up_) return true;
   for (auto& blocks : blocks_) std::iota(blocks.begin(), blocks.end(), 0U);
   return false;
@@ -40,32 +40,59 @@ std::uint32_t ClassBlocks::block(unsigned dimension, std::uint32_t id) const {
   return blocks_[dimension][static_cast<std::size_t>(std::ranges::lower_bound(ids, id) - ids.begin())];
 }
 
-// Nodes on the longest way from `ref`.
-unsigned ClassBlocks::visit(std::uint32_t ref, unsigned depth) {
-  if (NW_REF_KIND(ref) == NW_REF_LEAF) return 0;
-  const auto [known, is_new] = depth_.try_emplace(ref, kOpen);
+ClassBlocks::Below ClassBlocks::visit(std::uint32_t ref, unsigned depth) {
+  if (NW_REF_KIND(ref) == NW_REF_LEAF) return {};
+  const auto [known, is_new] = below_.try_emplace(ref, Below{.depth = kOpen});
   // A node below itself, or more nodes in a row than a walk follows: nothing is said about such diagrams.
-  if (!is_new && known->second != kOpen) return known->second;
+  if (!is_new && known->second.depth != kOpen) return known->second;
   if (!is_new || depth > NW_REF_MAX_DEPTH || !work(1)) {
     given_up_ = true;
-    return 0;
+    return {};
   }
   const auto dimension = NW_REF_DIM(ref);
   std::vector<Piece> pieces;
   descend(ref, dimension, 0, static_cast<std::uint32_t>(ids_[dimension].size()), 0, pieces);
-  if (given_up_) return 0;
+  if (given_up_) return {};
   std::ranges::sort(pieces, {}, [](const Piece& piece) { return std::pair(piece.exit, piece.begin); });
   split(dimension, pieces);
-  unsigned deepest = 0;
+  Below whole{.depth = 0, .addresses = dimension == NW_DIM_SOURCE || dimension == NW_DIM_DESTINATION};
+  Below below;
   std::uint64_t before = kFaultExit;
-  unsigned below = 0;
   for (const auto& piece : pieces) {
-    if (piece.exit != before) below = is_leaf(piece.exit) ? 0 : visit(static_cast<std::uint32_t>(piece.exit), depth + 1);
+    if (piece.exit != before) below = is_leaf(piece.exit) ? Below{} : visit(static_cast<std::uint32_t>(piece.exit), depth + 1);
     before = piece.exit;
-    deepest = std::max(deepest, piece.steps + below);
+    whole.depth = std::max(whole.depth, piece.steps + below.depth);
+    whole.addresses = whole.addresses || below.addresses;
   }
-  depth_[ref] = deepest;
-  return deepest;
+  below_[ref] = whole;
+  return whole;
+}
+
+std::optional<std::uint32_t> ClassBlocks::remainder(std::uint32_t root, std::uint32_t source, std::uint32_t destination) const {
+  if (given_up_) return std::nullopt;
+  auto ref = root;
+  for (unsigned steps = 0; steps <= NW_REF_MAX_DEPTH; ++steps) {
+    if (NW_REF_KIND(ref) == NW_REF_LEAF) return ref;
+    const auto dimension = NW_REF_DIM(ref);
+    if (dimension != NW_DIM_SOURCE && dimension != NW_DIM_DESTINATION) {
+      const auto known = below_.find(ref);
+      if (known == below_.end() || known->second.addresses) return std::nullopt;
+      return ref;
+    }
+    const auto id = dimension == NW_DIM_SOURCE ? source : destination;
+    const auto line = std::uint64_t{NW_REF_LINE(ref)} + (NW_REF_KIND(ref) == NW_REF_ROW ? id >> 4 : 0);
+    if (line >= lines_.size()) return std::nullopt;
+    if (NW_REF_KIND(ref) != NW_REF_LIST) {
+      const auto shift = NW_REF_KIND(ref) == NW_REF_RADIX ? NW_REF_SHIFT(ref) * 4 & 31 : 0U;
+      ref = lines_[line].words[id >> shift & 15];
+      continue;
+    }
+    nw_list list;
+    std::memcpy(&list, &lines_[line], sizeof(list));
+    const auto key = std::ranges::find(list.keys, id);
+    ref = list.children[key - std::begin(list.keys)];  // not there: the last
+  }
+  return std::nullopt;
 }
 
 void ClassBlocks::descend(std::uint32_t ref, unsigned dimension, std::uint32_t begin, std::uint32_t end, std::uint32_t steps,

@@ -193,8 +193,9 @@ class SideAxis {
  public:
   void add(const AddressClass& address, std::uint32_t block, Numbers satisfied) {
     const auto [known, is_new] = numbers_.try_emplace({block, satisfied}, classes.size());
-    if (is_new) classes.push_back({address.representative, address.rank, std::move(satisfied)});
+    if (is_new) classes.push_back({address.image_class, address.representative, address.rank, std::move(satisfied)});
     else if (auto& at = classes[known->second]; address.rank > at.rank) {
+      at.image_class = address.image_class;
       at.representative = address.representative;
       at.rank = address.rank;
     }
@@ -214,7 +215,7 @@ Result<AddressClasses> address_classes(const resolve::Resolved& resolved, const 
   return sweep.take();
 }
 
-std::vector<FamilyAxes> header_axes(const AddressClasses& addresses, const ImageReader& image, const DirectionRules& rules,
+HeaderAxes header_axes(const AddressClasses& addresses, const ImageReader& image, const DirectionRules& rules,
                                     std::span<const std::uint32_t> roots, std::uint64_t most_steps) {
   const auto ports = read_ports(image);
   std::set<std::uint32_t> address_ids;
@@ -226,7 +227,7 @@ std::vector<FamilyAxes> header_axes(const AddressClasses& addresses, const Image
   const auto block = [&](unsigned dimension, std::uint32_t id) {
     return id == kFaultClass ? kFaultClass : blocks.block(dimension, id);
   };
-  std::vector<FamilyAxes> result;
+  std::vector<FamilyAxes> families;
   for (const auto family : {Family::v4, Family::v6}) {
     FamilyAxes axes;
     axes.family = family;
@@ -246,9 +247,9 @@ std::vector<FamilyAxes> header_axes(const AddressClasses& addresses, const Image
     add_transports(axes, l4, source_ports);
     axes.l4 = std::move(l4.classes);
     axes.source_ports = std::move(source_ports.classes);
-    result.push_back(std::move(axes));
+    families.push_back(std::move(axes));
   }
-  return result;
+  return {.families = std::move(families), .blocks = std::move(blocks)};
 }
 
 }  // namespace nodewall::engine

@@ -41,6 +41,7 @@ struct TransportClass {
 };
 
 struct SideClass {
+  std::uint32_t image_class = compile::kFaultClass;  // of the representative
   Uint128 representative = 0;
   unsigned rank = 0;
   Numbers satisfied;  // predicates
@@ -54,8 +55,13 @@ struct FamilyAxes {
   [[nodiscard]] std::uint64_t combinations() const { return std::uint64_t{sources.size()} * destinations.size() * transports.size(); }
 };
 
-// Both families. `most_steps`: what looking for alike classes may cost; beyond it none are alike.
-std::vector<FamilyAxes> header_axes(const AddressClasses& addresses, const compile::ImageReader& image, const DirectionRules& rules,
+struct HeaderAxes {
+  std::vector<FamilyAxes> families;
+  compile::ClassBlocks blocks;
+};
+
+// `most_steps`: what looking for alike classes may cost; beyond it none are alike.
+HeaderAxes header_axes(const AddressClasses& addresses, const compile::ImageReader& image, const DirectionRules& rules,
                                     std::span<const std::uint32_t> roots, std::uint64_t most_steps);
 
 }  // namespace nodewall::engine

@@ -4,7 +4,8 @@
 // counts only by its classes, on both sides: by the tables' own (found by walking every region of every table) and by the predicates
 // of rules that it satisfies. So the header space is cut at the boundaries of both, headers of one class on both sides are one, and
 // one representative of every combination (source x destination x protocol and ports) is asked of both sides. A wrong entry makes
-// a class of its own. Classes that this endpoint's diagrams and rules treat alike are proven to be alike (compile::ClassBlocks).
+// a class of its own. Classes that this endpoint's diagrams and rules treat alike are proven to be alike (compile::ClassBlocks), and so
+// are pairs of addresses that leave the same part of the diagrams and the same rules; those are asked about once.
 // What decides before policy is in small maps, which must hold what the policy says: failsafe ports and networks for every peer, local
 // addresses, settings, interfaces.
 //
@@ -53,15 +54,16 @@ struct Difference {
 };
 
 struct VerifyLimits {
-  std::uint64_t combinations = 50'000'000;
+  std::uint64_t asked = 50'000'000;
   std::uint64_t samples = 1'000'000;           // of an endpoint's direction that has more
-  std::uint64_t rule_work = std::uint64_t{1} << 32;    // words of rule bits; a direction that needs more is sampled too
+  std::uint64_t rule_work = std::uint64_t{1} << 34;    // words of rule bits; a direction that needs more is sampled too
   std::uint64_t block_steps = std::uint64_t{1} << 29;
   std::uint64_t oracle_work = std::uint64_t{1} << 27;  // rules and networks that the oracle is made to look at, a direction
 };
 
 struct VerifyReport {
-  std::uint64_t combinations = 0;   // asked of both sides
+  std::uint64_t combinations = 0;   // covered
+  std::uint64_t asked = 0;          // of these, a header went through the tables and the rules
   std::uint64_t possible = 0;       // that there are; the same when the proof is complete
   std::uint64_t oracle_checks = 0;  // combinations for which oracle::judge itself was asked too
   std::size_t directions = 0;       // endpoint and direction; equal ones are gone through once

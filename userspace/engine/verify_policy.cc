@@ -1,5 +1,6 @@
 // The policy image against the rules, combination by combination.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <set>
 
@@ -16,6 +17,8 @@ using compile::ImageReader;
 
 constexpr std::size_t kMostKeptWords = std::size_t{32} << 20;  // of bits kept for the destinations
 constexpr std::size_t kLongList = 32;
+constexpr std::uint64_t kFewSamples = 1000;
+constexpr std::size_t kMostAnswered = std::size_t{1} << 20;
 using Bits = std::vector<std::uint64_t>;
 
 bool contains(const Numbers& numbers, std::uint32_t number) { return std::ranges::binary_search(numbers, number); }
@@ -47,20 +50,24 @@ class Comparison {
     packet_.direction = subject.direction;
   }
 
-  Status run(const std::vector<FamilyAxes>& axes) {
+  Status run(const HeaderAxes& axes) {
+    blocks_ = &axes.blocks;
     std::uint64_t total = 0, pairs = 0;
-    for (const auto& family : axes) {
+    for (const auto& family : axes.families) {
       total += family.combinations();
       pairs += std::uint64_t{family.sources.size()} * family.destinations.size();
     }
     report_.possible += total;
-    const bool whole = total <= limits_.combinations - std::min(limits_.combinations, report_.combinations) &&
-                       pairs <= limits_.rule_work / words_;
-    const auto samples = std::min(limits_.samples, limits_.rule_work / rules_.entries().size());
-    // The oracle walks rules and networks one by one: asked about each combination, or about as many as fit, evenly spread.
-    oracle_stride_ = 1 + (whole ? total : samples) * oracle_cost() / limits_.oracle_work;
-    for (const auto& family : axes) {
-      auto done = whole ? all_of(family) : sample(family, samples / axes.size());
+    const bool whole = pairs <= limits_.rule_work / words_;
+    const auto most = limits_.asked - std::min(limits_.asked, report_.asked);
+    const auto samples = std::min({limits_.samples, std::max(limits_.rule_work / 8 / rules_.entries().size(), kFewSamples), most});
+    // The oracle walks rules and networks one by one: asked about each combination, or about as many as fit, half of them first and half
+    // spread over all.
+    oracle_first_ = report_.asked + limits_.oracle_work / 2 / oracle_cost();
+    oracle_stride_ = 1 + std::min(total, most) * oracle_cost() / (limits_.oracle_work / 2);
+    for (const auto& family : axes.families) {
+      answered_.clear();
+      auto done = whole ? all_of(family) : sample(family, samples / axes.families.size());
       if (!done) return done;
     }
     return {};
@@ -93,11 +100,48 @@ class Comparison {
       begin_source(axes, source);
       for (std::size_t i = 0; i < axes.destinations.size(); ++i) {
         begin_destination(axes, axes.destinations[i], keep ? &kept[i] : nullptr);
-        for (const auto& transport : axes.transports)
-          if (auto done = compare(axes, transport); !done) return done;
+        if (auto done = compare_pair(axes, source, axes.destinations[i]); !done) return done;
       }
     }
     return {};
+  }
+
+  // A pair whose part of the diagrams and whose rules were met before is answered as that one was.
+  Status compare_pair(const FamilyAxes& axes, const SideClass& source, const SideClass& destination) {
+    if (const auto rest = remainders(source, destination)) {
+      Numbers key(rest->begin(), rest->end());
+      key.insert(key.end(), candidates_.begin(), candidates_.end());
+      if (const auto known = answered_.find(key); known != answered_.end()) {
+        report_.combinations += axes.transports.size();
+        report_.difference_count += known->second;
+        return {};
+      }
+      const auto before = report_.difference_count;
+      const auto asked = report_.asked;
+      auto done = compare_transports(axes);
+      if (done && report_.asked - asked == axes.transports.size() && answered_.size() < kMostAnswered)
+        answered_.emplace(std::move(key), report_.difference_count - before);
+      return done;
+    }
+    return compare_transports(axes);
+  }
+
+  Status compare_transports(const FamilyAxes& axes) {
+    if (report_.asked + axes.transports.size() > limits_.asked) return {};  // not covered
+    for (const auto& transport : axes.transports)
+      if (auto done = compare(axes, transport); !done) return done;
+    return {};
+  }
+
+  [[nodiscard]] std::optional<std::array<std::uint32_t, 3>> remainders(const SideClass& source, const SideClass& destination) const {
+    if (source.image_class == compile::kFaultClass || destination.image_class == compile::kFaultClass) return std::nullopt;
+    std::array<std::uint32_t, 3> rest{};
+    for (std::size_t root = 0; root < rest.size(); ++root) {
+      const auto left = blocks_->remainder(subject_.entry.roots[root], source.image_class, destination.image_class);
+      if (!left) return std::nullopt;
+      rest[root] = *left;
+    }
+    return rest;
   }
 
   // Spread over all combinations: a stride far from their number; none is counted twice.
@@ -173,7 +217,9 @@ class Comparison {
       packet_.icmp_code = static_cast<std::uint8_t>(transport.destination & 255);
     }
     const auto& entry = first_match(axes.l4[transport.l4], axes.source_ports[transport.source_port]);
-    if (report_.combinations++ % oracle_stride_ == 0) {
+    ++report_.combinations;
+    const auto number = report_.asked++;
+    if (number < oracle_first_ || number % oracle_stride_ == 0) {
       ++report_.oracle_checks;
       if (oracle::judge_policy(expectation_.resolved, *subject_.policy, packet_) != entry.answer)
         return fail(Errc::internal, "two readings of the rules of '" + subject_.endpoint->host_endpoint + "' differ");
@@ -217,7 +263,9 @@ class Comparison {
   const Bits* in_destination_ = nullptr;
   Numbers candidates_, few_;
   resolve::PacketQuery packet_;
-  std::uint64_t oracle_stride_ = 1;
+  std::uint64_t oracle_first_ = 0, oracle_stride_ = 1;
+  const compile::ClassBlocks* blocks_ = nullptr;
+  std::map<Numbers, std::uint64_t> answered_;  // differences by remainders and candidates, of one family
 };
 
 class PolicyVerifier {

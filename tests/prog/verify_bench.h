@@ -1,0 +1,108 @@
+// Bench: a policy, the tables that an engine would write for it, and verify's report on them. Included by verify_test.cc only.
+#pragma once
+
+#include <catch2/catch_test_macros.hpp>
+#include <map>
+#include <string>
+
+#include "engine/engine_state.h"
+#include "engine/verify.h"
+#include "harness/generator.h"
+
+namespace prog {
+
+using namespace nodewall;
+using engine::Tables;
+using engine::VerifyReport;
+
+inline constexpr const char* kManifests = R"(
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: eth0, labels: {role: node}}
+spec: {node: node1, interfaceName: eth0, profiles: [open]}
+---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: eth1, labels: {role: other}}
+spec: {node: node1, interfaceName: eth1}
+---
+apiVersion: projectcalico.org/v3
+kind: Profile
+metadata: {name: open}
+spec: {ingress: [{action: Allow, protocol: TCP}], egress: [{action: Allow}]}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: web}
+spec:
+  order: 10
+  selector: role == 'node'
+  ingress:
+  - {action: Allow, protocol: TCP, source: {nets: [10.1.0.0/16, 10.2.3.0/28]}, destination: {ports: [80, "8000:8010"]}}
+  - {action: Allow, protocol: TCP, source: {nets: ["2001:db8:1::/48", "2001:db8:2::7/128"]}, destination: {ports: [443]}}
+  - {action: Deny, source: {nets: [10.1.2.0/24]}}
+  - {action: Allow, protocol: ICMP, icmp: {type: 8}}
+  - {action: Allow, protocol: UDP, source: {ports: [53]}, destination: {nets: [10.0.0.0/24]}}
+  egress:
+  - {action: Deny, destination: {nets: [192.0.2.0/25]}}
+  - {action: Allow, destination: {notNets: [198.51.100.0/24]}}
+---
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec:
+  failsafeInboundHostPorts: [{protocol: tcp, port: 22}, {protocol: udp, port: 68, net: 10.0.0.0/8}]
+  failsafeOutboundHostPorts: [{protocol: udp, port: 53}]
+)";
+
+struct Bench {
+  resolve::NodeFacts facts;
+  resolve::Resolved resolved;
+  compile::Slots slots;
+  std::map<std::string, std::uint32_t> counters{{"eth0", 3}, {"eth1", 4}, {"lo", 5}};
+  Tables tables;
+
+  explicit Bench(const test::Scenario& scenario) : facts(scenario.facts) {
+    for (std::uint32_t i = 0; i < facts.interfaces.size(); ++i) facts.interfaces[i].ifindex = i + 10;
+    resolved = resolve::resolve(scenario.resources, facts);
+    slots = compile::assign_slots({}, resolved);
+    auto image = compile::compile(resolved, slots);
+    if (!image) FAIL(image.error().message());
+    tables.image = std::move(image->lines);
+    for (const auto& address : resolved.local_addresses) tables.small.local_addresses[address] |= NW_LOCAL_ADDRESS;
+    for (const auto& address : resolved.broadcast_addresses) tables.small.local_addresses[address] |= NW_LOCAL_BROADCAST;
+    tables.small.settings = engine::to_kernel(resolved.settings);
+    for (const auto& it : resolved.assignments) {
+      const auto slot = slots.endpoints.at(resolved.endpoints[it.endpoint].host_endpoint);
+      const auto flags = it.interface == "lo" ? NW_INTERFACE_LOOPBACK : 0U;
+      tables.interfaces[it.ifindex] = {.endpoint = slot, .counter = counters.at(it.interface), .flags = flags, .pad = 0};
+    }
+    small_from_kernel();
+  }
+
+  // Failsafe maps are the kernel room's own doing: it writes them, and they are read back. One object for all: loading takes long.
+  void small_from_kernel() {
+    static auto datapath = kernel::Datapath::open({.pin_dir = "", .conntrack_size = 1024});
+    if (!datapath) FAIL(datapath.error().message());
+    REQUIRE(datapath->set_failsafe(engine::failsafe_entries(resolved.settings)));
+    const auto read = datapath->read_small_maps();
+    REQUIRE(read);
+    tables.small.failsafe_words = read->failsafe_words;
+    tables.small.failsafe_nets = read->failsafe_nets;
+  }
+
+  [[nodiscard]] VerifyReport look(const Tables& at, const engine::VerifyLimits& limits = {}) const {
+    auto report = engine::verify({resolved, facts, slots, counters}, at, limits);
+    if (!report) FAIL(report.error().message());
+    return std::move(*report);
+  }
+  [[nodiscard]] VerifyReport look() const { return look(tables); }
+};
+
+inline test::Scenario scenario() {
+  auto resources = test::from_manifests(kManifests, "manifests");
+  if (!resources) FAIL(resources.error().message());
+  return {.resources = std::move(*resources), .facts = test::default_facts()};
+}
+
+}  // namespace prog
