@@ -12,8 +12,8 @@ std::string judgement_text(const resolve::Judgement& judgement) {
   text += resolve::reason_name(judgement.reason);
   const auto& origin = judgement.origin;
   if (origin == resolve::Origin{}) return text;
-  text += origin.tier.empty() ? " profile " : " " + origin.tier + "/";
-  if (!origin.policy.empty()) text += origin.policy;
+  text += origin.tier.empty() ? " profile" : " " + origin.tier;
+  if (!origin.policy.empty()) text += (origin.tier.empty() ? " " : "/") + origin.policy;
   if (origin.rule >= 0) text += "/" + std::to_string(origin.rule);
   return text;
 }
