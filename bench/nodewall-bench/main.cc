@@ -32,9 +32,9 @@ void add_options(CLI::App& command, Options& options) {
   command.add_option("--sizes", plan.sizes, "Rules of a list")->delimiter(',')->check(CLI::Range(1, 1000000));
   command.add_option("--set-sizes", plan.set_sizes, "Members of a set")->delimiter(',')->check(CLI::Range(1, 4000000));
   command.add_option("--families", plan.families, "4, 6 or both")->delimiter(',')->check(CLI::IsMember({4, 6}));
-  command.add_option("--traffic", plan.traffic, "denied, first, last, established, new")
+  command.add_option("--traffic", plan.traffic, "denied, denied-udp, denied-tcp, first, last, established, new")
       ->delimiter(',')
-      ->check(CLI::IsMember({"denied", "first", "last", "established", "new"}));
+      ->check(CLI::IsMember({"denied", "denied-udp", "denied-tcp", "first", "last", "established", "new"}));
   command.add_option("--frame-bytes", plan.frame_bytes, "Length of a frame")->check(CLI::Range(64, 1500));
   command.add_option("--rounds", plan.rounds, "Measurements of each row; the median is reported")->check(CLI::Range(1, 1000));
   command.add_option("--milliseconds", options.milliseconds, "Length of one measurement")->check(CLI::Range(20, 60000));

@@ -30,8 +30,9 @@ Frame to_frame(const resolve::PacketQuery& packet, std::uint32_t frame_bytes) {
 }
 
 Result<Traffic> make_traffic(const std::string& what, const Workload& workload, const Plan& plan) {
-  const Hit hit = what == "denied" ? Hit::none : what == "first" ? Hit::first : Hit::last;
-  auto packets = make_packets(workload, hit, kFlows, plan.seed + 1);
+  const Hit hit = what.starts_with("denied") ? Hit::none : what == "first" ? Hit::first : Hit::last;
+  const std::uint8_t protocol = what == "denied-udp" ? 17 : what == "denied-tcp" ? 6 : 0;
+  auto packets = make_packets(workload, hit, kFlows, plan.seed + 1, protocol);
   if (!packets) return fail(packets.error());
   Traffic traffic{.name = what, .packets = std::move(*packets), .stream = {}, .sample = {}, .allowed = hit != Hit::none, .established = what == "established"};
   for (auto& packet : traffic.packets) {

@@ -27,6 +27,13 @@ Address random_address(Random& random, Family family, bool source) {
   return address;
 }
 
+// One of the few addresses that a host has.
+Address host_address(Random& random, Family family) {
+  Address address = family == Family::v4 ? Address::v4(0x0a000001) : Address{.bytes = {0xfd}, .family = Family::v6};
+  address.bytes[15] = static_cast<std::uint8_t>(1 + below(random, 4));
+  return address;
+}
+
 // `v4_prefix` as users write it; IPv6 networks are as specific in their own terms.
 Cidr random_net(Random& random, Family family, bool source, unsigned v4_prefix) {
   const unsigned prefix = family == Family::v4 ? v4_prefix : std::min(128U, v4_prefix >= 32 ? 128U : 16 + v4_prefix * 2);
@@ -135,8 +142,8 @@ resolve::PacketQuery packet_for(Random& random, const PlainRule& rule, Family fa
   resolve::PacketQuery packet;
   packet.interface = "eth0";
   packet.source = rule.source ? within(random, *rule.source) : random_address(random, family, true);
-  packet.destination = rule.destination ? within(random, *rule.destination) : random_address(random, family, false);
-  packet.protocol = rule.protocol != 0 ? rule.protocol : kUdp;
+  packet.destination = rule.destination ? within(random, *rule.destination) : host_address(random, family);
+  packet.protocol = rule.protocol != 0 ? rule.protocol : some_protocol(random, 50, 50);
   const auto port = [&](const model::PortRange& range) {
     const auto first = std::max<std::uint64_t>(1, range.first);
     return static_cast<std::uint16_t>(first + below(random, range.last - first + 1));
@@ -149,7 +156,6 @@ resolve::PacketQuery packet_for(Random& random, const PlainRule& rule, Family fa
 resolve::PacketQuery candidate(Random& random, const Workload& workload, Hit hit) {
   if (!workload.set.empty()) {
     PlainRule rule;
-    rule.protocol = kUdp;
     if (hit == Hit::none) rule.source = workload.set[below(random, workload.set.size())];
     return packet_for(random, rule, workload.family);
   }
@@ -157,7 +163,7 @@ resolve::PacketQuery candidate(Random& random, const Workload& workload, Hit hit
   if (hit == Hit::first) return packet_for(random, rules.front(), workload.family);
   if (hit == Hit::last) return packet_for(random, rules.back(), workload.family);
   auto packet = packet_for(random, rules[below(random, rules.size())], workload.family);
-  packet.protocol = kUdp;
+  packet.protocol = some_protocol(random, 50, 50);
   packet.destination_port = static_cast<std::uint16_t>(1 + below(random, 65535));
   if (below(random, 4) == 0) packet.source = random_address(random, workload.family, true);
   return packet;
@@ -253,11 +259,13 @@ bool allows(const Workload& workload, const resolve::PacketQuery& packet) {
   return std::ranges::any_of(workload.rules, [&](const auto& rule) { return matches(rule, packet); });
 }
 
-Result<std::vector<resolve::PacketQuery>> make_packets(const Workload& workload, Hit hit, std::size_t count, std::uint64_t seed) {
+Result<std::vector<resolve::PacketQuery>> make_packets(const Workload& workload, Hit hit, std::size_t count, std::uint64_t seed,
+                                                       std::uint8_t protocol) {
   Random random(seed);
   std::vector<resolve::PacketQuery> packets;
   for (std::size_t tries = 0; packets.size() < count && tries < count * 16; ++tries) {
-    const auto packet = candidate(random, workload, hit);
+    auto packet = candidate(random, workload, hit);
+    if (protocol != 0) packet.protocol = protocol;
     if (allows(workload, packet) == (hit != Hit::none)) packets.push_back(packet);
   }
   if (packets.empty()) return fail(Errc::config, "found no packets of kind '" + std::string(name(hit)) + "'");

@@ -45,8 +45,9 @@ Result<Workload> read_classbench(const std::string& path);  // lines that are no
 inline const std::vector<std::string> kWorkloads = {"acl", "fw", "ipc", "set", "cluster"};
 
 bool allows(const Workload& workload, const resolve::PacketQuery& packet);  // the plain scan
-// `count` first packets of different flows with that verdict, from a seed. Fails when there are none.
-Result<std::vector<resolve::PacketQuery>> make_packets(const Workload& workload, Hit hit, std::size_t count, std::uint64_t seed);
+// `count` first packets of different flows with that verdict, from a seed; `protocol` 0: TCP and UDP. Fails when there are none.
+Result<std::vector<resolve::PacketQuery>> make_packets(const Workload& workload, Hit hit, std::size_t count, std::uint64_t seed,
+                                                       std::uint8_t protocol = 0);
 
 // For our own engine: one endpoint at "eth0". Local are the destinations of `packets`.
 resolve::Resolved to_resolved(const Workload& workload, const std::vector<resolve::PacketQuery>& packets);
