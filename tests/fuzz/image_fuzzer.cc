@@ -1,0 +1,32 @@
+// The walk over a policy image, for any bytes: it answers, and reads only the image.
+//
+// Input: a query of 40 bytes (flags first), then the words of the image (image_lines.h). Inside a line the bounds check looks.
+#include "compile/table_image.h"
+#include "image_lines.h"
+#include "input.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace nodewall;
+  fuzz::Input input(data, size);
+  resolve::PacketQuery packet;
+  const auto flags = input.byte();
+  const auto family = flags & 1 ? Family::v6 : Family::v4;
+  packet.direction = flags & 2 ? NW_EGRESS : NW_INGRESS;
+  packet.protocol = input.byte();
+  const std::uint32_t slot = input.u16();
+  packet.source_port = input.u16();
+  packet.destination_port = input.u16();
+  packet.icmp_type = static_cast<std::uint8_t>(packet.destination_port >> 8);
+  packet.icmp_code = static_cast<std::uint8_t>(packet.destination_port);
+  for (auto* address : {&packet.source, &packet.destination}) {
+    const auto bytes = input.bytes(16);
+    std::ranges::copy(bytes, address->bytes.begin());
+    if (family == Family::v4) *address = Address::v4(Address{.bytes = address->bytes, .family = Family::v4}.v4_host_order());
+    address->family = family;
+  }
+  compile::TableImage image;
+  image.lines = fuzz::image_lines(input.bytes(size));
+  const auto judgement = compile::evaluate(image, slot, packet);
+  fuzz::require(!image.lines.empty() || judgement.reason == NW_REASON_FAULT_IMAGE, "no image is a fault");
+  return 0;
+}

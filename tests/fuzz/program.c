@@ -1,0 +1,40 @@
+/* The programs of bpf/ in user space: the same text, with the headers of tests/fuzz/shim in place of libbpf's. */
+#include "nodewall.bpf.c"
+
+#include "program.h"
+
+#define FIELD(field) (sizeof(*(field)) / sizeof(int)) /* of a map definition: __uint(field, value) */
+#define ANNOUNCE(map) machine_map(&map, FIELD(map.type), sizeof(*map.key), sizeof(*map.value), FIELD(map.max_entries))
+#define ANNOUNCE_OUTER(map) machine_map(&map, FIELD(map.type), sizeof(*map.key), 0, FIELD(map.max_entries))
+
+const struct program_maps program_maps = {
+    .settings = &nw_settings,
+    .failsafe = &nw_failsafe,
+    .failsafe_net = &nw_failsafe_net,
+    .interface = &nw_interface,
+    .local = &nw_local,
+    .policy = &nw_policy,
+    .rule_counter = &nw_rule_counter,
+    .ct = &nw_ct,
+    .ct_new_in = &nw_ct_new_in,
+    .ct_new_out = &nw_ct_new_out,
+    .fragment = &nw_fragment,
+    .counter = &nw_counter,
+    .ct_counter = &nw_ct_counter,
+};
+
+void program_announce_maps(void) {
+  ANNOUNCE(nw_settings);
+  ANNOUNCE(nw_failsafe);
+  ANNOUNCE(nw_failsafe_net);
+  ANNOUNCE(nw_interface);
+  ANNOUNCE(nw_local);
+  ANNOUNCE_OUTER(nw_policy);
+  ANNOUNCE_OUTER(nw_rule_counter);
+  ANNOUNCE(nw_ct);
+  ANNOUNCE(nw_ct_new_in);
+  ANNOUNCE(nw_ct_new_out);
+  ANNOUNCE(nw_fragment);
+  ANNOUNCE(nw_counter);
+  ANNOUNCE(nw_ct_counter);
+}
