@@ -8,11 +8,12 @@
 namespace nodewall::cli {
 namespace {
 
-constexpr int kWaitSteps = 300;
 constexpr useconds_t kWaitStepUs = 10000;
+constexpr int kDisarmSteps = 300;  // then it is done without the daemon
+constexpr int kArmSteps = 3000;    // the daemon has to load programs first: seconds on a busy machine
 
-bool wait_until(const std::function<bool()>& done) {
-  for (int step = 0; step < kWaitSteps; ++step) {
+bool wait_until(int steps, const std::function<bool()>& done) {
+  for (int step = 0; step < steps; ++step) {
     if (done()) return true;
     ::usleep(kWaitStepUs);
   }
@@ -40,7 +41,7 @@ Result<std::string> disarm(const NodePlace& place) {
   if (auto done = engine::set_disarmed(view->run_dir); !done) return fail(done.error());
   if (view->daemon_alive) {
     const bool followed = wait_until(
-        [&] { return daemon_says_armed(*view, false) && !exists(view->pin_dir); });
+        kDisarmSteps, [&] { return daemon_says_armed(*view, false) && !exists(view->pin_dir); });
     if (followed) return "disarmed: nothing is enforced until `nodewall arm`";
   }
   // No daemon, or one that does not answer. The lock keeps one that starts just now out.
@@ -62,7 +63,7 @@ Result<std::string> arm(const NodePlace& place) {
   if (view->armed) return "armed already";
   if (auto done = engine::clear_disarmed(view->run_dir); !done) return fail(done.error());
   if (!view->daemon_alive) return "armed: enforcement begins when nodewalld starts";
-  const bool followed = wait_until([&] { return daemon_says_armed(*view, true); });
+  const bool followed = wait_until(kArmSteps, [&] { return daemon_says_armed(*view, true); });
   if (followed) return "armed: enforced again";
   return fail(Errc::busy, "armed, but the daemon does not answer: see its log");
 }
