@@ -53,6 +53,8 @@ def main():
         return 77
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     story.sweep()
+    if "" in arguments.names:
+        parser.error("a story has a name")
     exact = {name: entry for name, entry in story.STORIES.items() if name in arguments.names}
     chosen = exact or {name: entry for name, entry in story.STORIES.items()
                        if not arguments.names or any(part in name for part in arguments.names)}

@@ -69,7 +69,7 @@ def _(node):
     node.expect("10.77.0.2" in rows[1][3].split(","), f"10.77.0.2 is not among {rows[1][3]}")
 
 
-@story("the page, from top to bottom: allow all, then automatic host endpoints; its two mistakes are refused", links="eth0 eth1", pod=True)
+@story("the page, from top to bottom: allow all, then automatic host endpoints, and its two mistakes are refused", links="eth0 eth1", pod=True)
 def _(node):
     node.start()
     node.nodewall("apply", "-f", f"{EXAMPLES}/allow-all.yaml")
