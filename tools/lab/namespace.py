@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -20,6 +21,7 @@ _SO_NETNS_COOKIE = 71
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _BPFFS = ("/sys/fs/bpf", "/proc/1/root/sys/fs/bpf")
 _NAME = re.compile(r"^nw(\d+)-")
+LAB_PREFIX = "nodewall-lab-"  # of a lab's directory: prefix, pid, something of its own
 
 
 class CommandFailed(Exception):
@@ -118,3 +120,7 @@ def sweep():
         if made_by and not os.path.exists(f"/proc/{made_by[1]}"):
             with contextlib.suppress(OSError):
                 _adopt(name).remove()
+    for name in os.listdir(tempfile.gettempdir()):
+        made_by = re.match(LAB_PREFIX + r"(\d+)-", name)
+        if made_by and not os.path.exists(f"/proc/{made_by[1]}"):
+            shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)

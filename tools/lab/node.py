@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import time
 
-from namespace import CommandFailed, Namespace, die_with_parent, run
+from namespace import LAB_PREFIX, CommandFailed, Namespace, die_with_parent, run
 from probe import OPEN, EchoServers, Target, probe
 
 LINKS = {"eth0": 0, "eth1": 1, "br0": 2, "cali1234": 3, "wlan0": 4, "mac0": 5}
@@ -75,7 +75,7 @@ class Lab:
             raise
 
     def _build(self, links, pod):
-        self.directory = tempfile.mkdtemp(prefix="nodewall-lab-")
+        self.directory = tempfile.mkdtemp(prefix=f"{LAB_PREFIX}{os.getpid()}-")
         self._cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
         self.manifests = f"{self.directory}/manifests"
         for name, mode in (("manifests", 0o755), ("run", 0o700), ("state", 0o700)):
