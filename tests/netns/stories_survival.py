@@ -257,3 +257,13 @@ def _(node):
     open_ms.sort()
     print(f"median {open_ms[4]:.2f} ms, most {open_ms[-1]:.2f} ms")
     node.expect(open_ms[4] < 20, f"the median of {open_ms} ms is not below 20 ms")
+
+
+@story("trace answers for the node that the daemon serves, when no other is asked for")
+def _(node):
+    node.start("--node", "renamed")
+    node.apply(host_endpoint("eth0", node="renamed"))
+    node.wait_governed("eth0", "eth0")
+    answer = node.nodewall("trace", "--engine", "oracle", "--interface", "eth0", "--direction", "ingress", "--src", "10.77.0.1",
+                           "--dst", "10.77.0.2", "--protocol", "TCP", "--dport", "80").stdout
+    node.expect("no_profile" in answer, f"not the answer of the endpoint that governs: {answer}")

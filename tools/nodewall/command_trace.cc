@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "arguments.h"
+#include "inspect_node.h"
 #include "inspect_trace.h"
 #include "terminal.h"
 
@@ -74,7 +75,7 @@ void declare_trace(CLI::App& app, Arguments& arguments) {
   app.add_option("--engine", arguments.engine, "Who answers: oracle, image, program or all (default)")
       ->check(CLI::IsMember({"oracle", "image", "program", "all"}));
   app.add_option("--batch", arguments.batch, "File of packets, JSON, one a line; - for standard input");
-  app.add_option("--node", arguments.node, "Answer for this node (default: this machine)");
+  app.add_option("--node", arguments.node, "Answer for this node (default: the daemon's, else this machine)");
   app.add_option("--facts", arguments.facts, "File that names the interfaces (default: the live ones)");
   app.add_flag("-j,--json", arguments.json, "JSON on one line");
   app.add_flag("-p,--pretty", arguments.pretty, "JSON, indented");
@@ -86,8 +87,11 @@ int run_trace(const Arguments& arguments) {
     return usage("trace wants the flags of a packet, or --batch FILE", kHint);
   }
   std::vector<std::string> warnings;
-  auto tracer = open_tracer({.datastore = arguments.datastore, .node = arguments.node, .facts_file = arguments.facts},
-                            warnings);
+  TraceSource source{.datastore = arguments.datastore, .node = arguments.node, .facts_file = arguments.facts};
+  // The live interfaces are the daemon's: so are its name and datastore, unless others are asked for.
+  if (source.facts_file.empty())
+    if (const auto view = view_node({}); view && view->state) fill_from_daemon(source, *view->state);
+  auto tracer = open_tracer(source, warnings);
   for (const auto& warning : warnings) warn(warning);
   if (!tracer) return report(tracer.error());
   return arguments.batch.empty() ? run_one(*tracer, arguments) : run_batch(*tracer, arguments);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdlib>
 #include <fstream>
 #include <istream>
 #include <ostream>
@@ -71,6 +72,11 @@ TraceAnswer error_answer(std::string message) {
 }
 
 }  // namespace
+
+void fill_from_daemon(TraceSource& source, const engine::SavedState& state) {
+  if (source.datastore.empty() && std::getenv("NODEWALL_DATASTORE") == nullptr) source.datastore = state.notes.datastore;
+  if (source.node.empty()) source.node = state.status.node;
+}
 
 Result<NodePolicy> resolve_node(const TraceSource& source, std::vector<std::string>& warnings) {
   auto datastore = open_datastore(source.datastore);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/state_file.h"
 #include "engine/tracer.h"
 
 namespace nodewall::cli {
@@ -16,6 +17,9 @@ struct TraceSource {
   std::string node;
   std::string facts_file;  // empty: the live interfaces
 };
+
+// What was not asked for is the daemon's: its node, and its datastore unless NODEWALL_DATASTORE names another.
+void fill_from_daemon(TraceSource& source, const engine::SavedState& state);
 
 // What the datastore says about the node, and the node. The automatic host endpoints that a daemon would make are made in memory.
 struct NodePolicy {

@@ -73,8 +73,7 @@ Result<std::optional<Look>> look(const VerifySource& source, std::vector<std::st
   if (!view->pinned) return fail(Errc::not_found, "nothing is enforced here: no " + view->pin_dir);
   if (!view->state || !view->policy) return fail(Errc::not_found, "no state of an engine in " + view->run_dir);
   TraceSource from{.datastore = source.datastore, .node = source.node, .facts_file = {}};
-  if (from.datastore.empty() && std::getenv("NODEWALL_DATASTORE") == nullptr) from.datastore = view->state->notes.datastore;
-  if (from.node.empty()) from.node = view->state->status.node;
+  fill_from_daemon(from, *view->state);
   warnings.clear();
   auto wanted = resolve_node(from, warnings);
   if (!wanted) return fail(wanted.error());
