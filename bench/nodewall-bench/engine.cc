@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "compile/table_image.h"
 #include "engine/adoption.h"
@@ -25,21 +26,46 @@ class Empty : public Engine {
   Fd link_;
 };
 
+// Our programs and maps. To load them takes the verifier seconds, so there is one for the life of the process.
+struct Host {
+  std::string pins;
+  std::optional<kernel::Datapath> datapath;
+
+  ~Host() {
+    if (!pins.empty()) (void)kernel::remove_pinned(pins);
+  }
+};
+
+// Only inside the node's network namespace.
+Result<Host*> loaded_host() {
+  static Host host;
+  if (host.datapath) return &host;
+  const auto bpffs = kernel::find_bpffs("");
+  if (!bpffs) return fail(bpffs.error());
+  host.pins = *bpffs + "/nodewall-bench-" + std::to_string(::getpid());
+  auto datapath = kernel::Datapath::open({.pin_dir = host.pins});
+  if (!datapath) return fail(std::move(datapath.error()));
+  host.datapath.emplace(std::move(*datapath));
+  return &host;
+}
+
 class Nodewall : public Engine {
  public:
-  Nodewall(kernel::Datapath datapath, std::string pins, compile::CostReport cost)
-      : datapath_(std::move(datapath)), pins_(std::move(pins)), cost_(cost) {}
-  ~Nodewall() override { (void)kernel::remove_pinned(pins_); }
+  Nodewall(Lab& lab, Host& host, kernel::Hook ingress, std::size_t bytes) : lab_(lab), host_(host), ingress_(ingress), bytes_(bytes) {}
+  ~Nodewall() override {
+    lab_.node().inside([&] {
+      for (const auto hook : {ingress_, kernel::Hook::tc_egress}) (void)host_.datapath->detach(lab_.ifindex(), hook);
+    });
+  }
   Nodewall(const Nodewall&) = delete;
   Nodewall& operator=(const Nodewall&) = delete;
-  [[nodiscard]] std::string about() const override {
-    return "nodewall " NODEWALL_VERSION ", image of " + std::to_string(cost_.bytes) + " bytes";
-  }
+  [[nodiscard]] std::string about() const override { return "nodewall " NODEWALL_VERSION ", image of " + std::to_string(bytes_) + " bytes"; }
 
  private:
-  kernel::Datapath datapath_;
-  std::string pins_;
-  compile::CostReport cost_;
+  Lab& lab_;
+  Host& host_;
+  kernel::Hook ingress_;
+  std::size_t bytes_;
 };
 
 engine::OpenFlow flow_of(const resolve::PacketQuery& packet) {
@@ -109,23 +135,23 @@ Result<std::unique_ptr<Engine>> install_nodewall(const std::string& engine, Lab&
   const auto resolved = to_resolved(setting.workload, setting.packets);
   auto image = compile::compile(resolved, compile::assign_slots({}, resolved));
   if (!image) return fail(std::move(image.error()).in(engine));
-  const auto bpffs = kernel::find_bpffs("");
-  if (!bpffs) return fail(bpffs.error());
-  const std::string pins = *bpffs + "/nodewall-bench-" + std::to_string(::getpid());
-  (void)kernel::remove_pinned(pins);
-  Result<kernel::Datapath> datapath = fail(Errc::kernel, "cannot enter the node's network namespace");
-  Status done;
+  const auto ingress = engine == "nodewall-xdp" ? kernel::Hook::xdp : kernel::Hook::tc_ingress;
+  std::unique_ptr<Nodewall> installed;
+  Status done = fail(Errc::kernel, "cannot enter the node's network namespace");
   lab.node().inside([&] {
-    datapath = kernel::Datapath::open({.pin_dir = pins});
-    if (!datapath) return;
-    done = fill(*datapath, resolved, *image, lab.ifindex());
-    if (done) done = add_flows(*datapath, setting);
-    if (!done) return;
-    for (const auto hook : {kernel::Hook::tc_egress, engine == "nodewall-xdp" ? kernel::Hook::xdp : kernel::Hook::tc_ingress})
-      if (auto attached = datapath->attach(lab.ifindex(), hook); !attached && done) done = fail(attached.error());
+    auto host = loaded_host();
+    if (!host) {
+      done = fail(std::move(host.error()));
+      return;
+    }
+    auto& datapath = *(*host)->datapath;
+    installed = std::make_unique<Nodewall>(lab, **host, ingress, image->cost.bytes);  // takes off what is half put on
+    done = datapath.clear_conntrack();
+    if (done) done = fill(datapath, resolved, *image, lab.ifindex());
+    if (done) done = add_flows(datapath, setting);
+    for (const auto hook : {kernel::Hook::tc_egress, ingress})
+      if (auto attached = done ? datapath.attach(lab.ifindex(), hook) : fail(done.error()); !attached) done = fail(attached.error());
   });
-  if (!datapath) return fail(std::move(datapath.error()).in(engine));
-  auto installed = std::make_unique<Nodewall>(std::move(*datapath), pins, image->cost);
   if (!done) return fail(std::move(done.error()).in(engine));
   return installed;
 }

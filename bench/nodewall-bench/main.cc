@@ -105,7 +105,7 @@ std::vector<Job> jobs(const Plan& plan) {
 int main(int argc, char** argv) {
   using namespace nodewall::bench;
   CLI::App app{"Measures Nodewall beside its peers", "nodewall-bench"};
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.set_version_flag("--version", NODEWALL_VERSION);
   Options options;
   struct Command {
@@ -119,6 +119,7 @@ int main(int argc, char** argv) {
       {"datapath", "Nanoseconds a denied packet spends in our programs, and the worst packet (root)", measure_datapath, false},
       {"control", "Time from a change to its enforcement, and memory (root)", measure_control, false},
       {"bulk", "Throughput of one TCP connection with our programs at tcx (root)", measure_bulk, true}};
+  add_options(app, options);  // without a command: pktrate
   for (const auto& command : kCommands) add_options(*app.add_subcommand(command.name, command.help), options);
   try {
     app.parse(argc, argv);
@@ -128,8 +129,9 @@ int main(int argc, char** argv) {
   Progress::watch_signals();
   Report report;
   for (int i = 0; i < argc; ++i) report.command += (i > 0 ? " " : "") + std::string(i > 0 ? argv[i] : "nodewall-bench");
+  const auto chosen = app.get_subcommands();
   for (const auto& command : kCommands) {
-    if (!app.got_subcommand(command.name)) continue;
+    if (command.name != (chosen.empty() ? "pktrate" : chosen.front()->get_name())) continue;
     fill_defaults(options, command.by_packets);
     Progress progress(options.quiet);
     const auto status = command.measure(options.plan, progress, report);
