@@ -114,7 +114,7 @@ std::string draw(const Chart& chart) {
   double last = 0;
   for (auto& [at, engine] : labels) {
     last = std::max(at + 4, last + 14);  // labels that would cover each other move down
-    out += fmt::format("<text x='{}' y='{:.1f}' fill='{}' font-weight='600'>{}</text>\n", kWidth - kRight + 10, last, colour(engine), escaped(engine));
+    out += fmt::format("<text x='{}' y='{:.1f}' style='fill:{};font-weight:600'>{}</text>\n", kWidth - kRight + 10, last, colour(engine), escaped(engine));
   }
   return out + "</svg></figure>\n";
 }
