@@ -4,23 +4,22 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
-#define FRAME_BYTES 128 /* of a frame that are written anew: all headers */
-#define MAX_FRAMES 16384
+#include "frame.h"
 
 struct frame {
-  __u8 bytes[FRAME_BYTES];
+  __u8 bytes[BENCH_FRAME_BYTES];
 };
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, MAX_FRAMES);
+  __uint(max_entries, BENCH_MAX_FRAMES);
   __type(key, __u32);
   __type(value, struct frame);
 } frames SEC(".maps");
 
 /* Written before the program is loaded. */
 const volatile __u32 frame_mask = 0;  /* frames in use - 1; a power of two less one */
-const volatile __u32 header_bytes = 64; /* 64 or FRAME_BYTES, not more than the frame has */
+const volatile __u32 header_bytes = BENCH_HEADER_BYTES; /* that or BENCH_FRAME_BYTES, not more than the frame has */
 const volatile __u32 vary_at = 0; /* where two random bytes go, the source port for flows without end; 0: nowhere */
 
 __u32 next_frame = 0; /* one generator at a time */
@@ -29,17 +28,17 @@ __u32 next_frame = 0; /* one generator at a time */
 SEC("xdp")
 int generate(struct xdp_md *ctx) {
   void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
-  __u32 index = next_frame++ & frame_mask & (MAX_FRAMES - 1);
+  __u32 index = next_frame++ & frame_mask & (BENCH_MAX_FRAMES - 1);
   const struct frame *frame = bpf_map_lookup_elem(&frames, &index);
 
   if (!frame) return XDP_ABORTED;
-  if (data + 64 > data_end) return XDP_ABORTED;
-  __builtin_memcpy(data, frame, 64);
-  if (header_bytes > 64) {
-    if (data + FRAME_BYTES > data_end) return XDP_ABORTED;
-    __builtin_memcpy(data + 64, frame->bytes + 64, FRAME_BYTES - 64);
+  if (data + BENCH_HEADER_BYTES > data_end) return XDP_ABORTED;
+  __builtin_memcpy(data, frame, BENCH_HEADER_BYTES);
+  if (header_bytes > BENCH_HEADER_BYTES) {
+    if (data + BENCH_FRAME_BYTES > data_end) return XDP_ABORTED;
+    __builtin_memcpy(data + BENCH_HEADER_BYTES, frame->bytes + BENCH_HEADER_BYTES, BENCH_FRAME_BYTES - BENCH_HEADER_BYTES);
   }
-  if (vary_at && vary_at <= 62) *(__u16 *)(data + vary_at) = bpf_get_prandom_u32();
+  if (vary_at && vary_at <= BENCH_HEADER_BYTES - 2) *(__u16 *)(data + vary_at) = bpf_get_prandom_u32();
   return XDP_TX;
 }
 

@@ -19,14 +19,14 @@
 #include <sstream>
 #include <thread>
 
+#include "bench/bpf/frame.h"
 #include "bpf/bench.skel.h"
 
 namespace nodewall::bench {
 namespace {
 
-constexpr std::size_t kHeaderBytes = 64, kMostHeaderBytes = 128;  // as bench.bpf.c
+constexpr std::size_t kHeaderBytes = BENCH_HEADER_BYTES, kMostHeaderBytes = BENCH_FRAME_BYTES;
 constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);  // Linux 6.6
-constexpr std::uint32_t kMostFrames = 16384;
 constexpr std::uint32_t kUntilStopped = 0x7fffffff;  // frames of one call; to begin one costs milliseconds
 
 struct SkeletonDelete {
@@ -178,8 +178,10 @@ std::uint64_t Lab::State::reached_transport() const {
 
 Result<Skeleton> Lab::State::load_generator(const Stream& stream) const {
   const auto& frames = stream.frames;
-  if (frames.empty() || frames.size() > kMostFrames || (frames.size() & (frames.size() - 1)) != 0)
+  if (frames.empty() || frames.size() > BENCH_MAX_FRAMES || (frames.size() & (frames.size() - 1)) != 0)
     return fail(Errc::internal, "the number of frames is a power of two up to 16,384");
+  for (const auto& frame : frames)
+    if (frame.size() != frames.front().size()) return fail(Errc::internal, "the frames of a stream have one length");
   Skeleton skeleton(bench_bpf__open());
   if (!skeleton) return fail(errno_error("open the generator", errno));
   const std::size_t header = frames.front().size() >= kMostHeaderBytes ? kMostHeaderBytes : kHeaderBytes;

@@ -4,8 +4,10 @@
 // verdict is checked on real packets before it is timed.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
+#include "bench/bpf/frame.h"
 #include "engine.h"
 #include "engine/frame.h"
 #include "measure.h"
@@ -29,6 +31,14 @@ Frame to_frame(const resolve::PacketQuery& packet, std::uint32_t frame_bytes) {
   return frame;
 }
 
+// All as long as the longest; where headers go beyond what the generator writes of a short frame, as long as it writes of a long one.
+void same_length(std::vector<Frame>& frames) {
+  std::size_t longest = 0;
+  for (const auto& frame : frames) longest = std::max(longest, frame.size());
+  if (longest > BENCH_HEADER_BYTES) longest = std::max<std::size_t>(longest, BENCH_FRAME_BYTES);
+  for (auto& frame : frames) frame.resize(longest);
+}
+
 Result<Traffic> make_traffic(const std::string& what, const Workload& workload, const Plan& plan) {
   const Hit hit = what.starts_with("denied") ? Hit::none : what == "first" ? Hit::first : Hit::last;
   const std::uint8_t protocol = what == "denied-udp" ? 17 : what == "denied-tcp" ? 6 : 0;
@@ -39,6 +49,7 @@ Result<Traffic> make_traffic(const std::string& what, const Workload& workload, 
     if (traffic.established) packet.tcp_flags = 0x10;
     traffic.stream.frames.push_back(to_frame(packet, plan.frame_bytes));
   }
+  same_length(traffic.stream.frames);
   traffic.sample.frames.assign(traffic.stream.frames.begin(), traffic.stream.frames.begin() + kCheckedFlows);
   if (what == "new") traffic.stream.vary_at = workload.family == Family::v4 ? 34 : 54;
   return traffic;
@@ -82,7 +93,7 @@ std::string ceiling_of(const std::string& engine) {
   return engine == "nodewall-xdp" || engine == "bpfilter" || engine == "empty-xdp" ? "empty-xdp" : "empty-tc";
 }
 
-void add_rows(const Job& job, const Traffic& traffic, const Plan& plan, const Rates& rates, Report& report) {
+void add_rows(const Job& job, const Traffic& traffic, const Rates& rates, Report& report) {
   for (const auto& [engine, measured] : rates) {
     Row row{.engine = engine, .scenario = job.workload, .what = traffic.name, .size = job.size, .family = job.family,
             .frame_bytes = static_cast<std::uint32_t>(traffic.stream.frames.front().size())};
@@ -102,7 +113,6 @@ void add_rows(const Job& job, const Traffic& traffic, const Plan& plan, const Ra
     row.unit = "of " + ceiling_of(engine);
     if (!share.empty() && engine != ceiling_of(engine)) report.rows.push_back(summarize(row, share));
   }
-  (void)plan;
 }
 
 void note_once(Report& report, const std::string& note) {
@@ -131,7 +141,7 @@ Status measure_traffic(const Job& job, const Workload& workload, const Traffic& 
       note_once(report, fmt::format("{} {}: left out: {}", job.workload, job.size, done.error().message()));
       engine = engines.erase(engine);
     }
-  add_rows(job, traffic, plan, rates, report);
+  add_rows(job, traffic, rates, report);
   return {};
 }
 
