@@ -25,7 +25,7 @@ NW_GLOBAL int classify(const struct packet *packet, __u32 slot, __u32 reversed, 
   query.is_v4 = packet->is_v4;
   query.protocol = packet->protocol;
   query.slot = slot;
-  query.direction = reversed ? !packet->direction : packet->direction;
+  query.chain = reversed ? !packet->direction : packet->direction;
   if (reversed) {
     query_address(&packet->destination, &query.source_high, &query.source_low, packet->is_v4);
     query_address(&packet->source, &query.destination_high, &query.destination_low, packet->is_v4);

@@ -41,7 +41,8 @@ static __always_inline __u32 ct_key(const struct packet *packet, struct nw_ct_ke
     key->port_b_be = packet->source_port_be;
   }
   key->protocol = packet->protocol;
-  key->pad[0] = key->pad[1] = key->pad[2] = 0;
+  key->leg = NW_CT_LEG_HOST;
+  key->pad[0] = key->pad[1] = 0;
   return a_is_source;
 }
 

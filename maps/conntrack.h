@@ -11,11 +11,19 @@
  * nw_ct full: the flow stays in nw_ct_new_*; a packet that finds no entry is judged by policy, never allowed for lack of room.
  *
  * Key: the two ends in a fixed order, so that both directions meet: end `a` is the one whose (address, port) compares lower
- * bytewise. ICMP echo: both ports are the identifier. Protocols without ports: 0. */
+ * bytewise. ICMP echo: both ports are the identifier. Protocols without ports: 0.
+ *
+ * A forwarded flow is seen twice, at the interface it comes in by and at the one it leaves by, often with equal addresses; each interface
+ * has its say. So each has an entry of its own, its leg. A forwarded flow behind an address of the host (NAT) is kept like the host's own:
+ * there the answers come to the host's address. */
 #ifndef NW_CONNTRACK_H
 #define NW_CONNTRACK_H
 
 #include "types.h"
+
+#define NW_CT_LEG_HOST 0 /* an address of the host is the near end */
+#define NW_CT_LEG_IN 1   /* forwarded; its first packet came in here */
+#define NW_CT_LEG_OUT 2  /* forwarded; its first packet left here */
 
 struct nw_ct_key {
   struct nw_addr a;
@@ -23,7 +31,8 @@ struct nw_ct_key {
   __u16 port_a_be;
   __u16 port_b_be;
   __u8 protocol;
-  __u8 pad[3];
+  __u8 leg; /* NW_CT_LEG_* */
+  __u8 pad[2];
 };
 NW_ASSERT_SIZE(struct nw_ct_key, 40);
 
@@ -35,7 +44,7 @@ NW_ASSERT_SIZE(struct nw_ct_key, 40);
 #define NW_CT_FAILSAFE 32U     /* admitted by a failsafe port: policy is never asked again */
 #define NW_CT_ADOPTED 64U      /* seeded from the host's open sockets at first enforcement */
 #define NW_CT_A_IS_SOURCE 128U /* end a sent the first packet */
-#define NW_CT_FORWARDED 256U   /* forwarded traffic behind an address of the host (NAT): policy is not asked */
+#define NW_CT_FORWARDED 256U   /* forwarded traffic: the forward chains are asked again, not the host's own */
 
 struct nw_ct_entry {
   __u64 created_ns; /* CLOCK_MONOTONIC (coarse) */

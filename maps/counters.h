@@ -14,6 +14,10 @@ struct nw_count {
 };
 NW_ASSERT_SIZE(struct nw_count, 16);
 
+/* First packets that the staged policies would judge otherwise, beside the reasons in nw_counter. */
+#define NW_COUNT_STAGED_DENY 62U  /* allowed, and would be denied */
+#define NW_COUNT_STAGED_ALLOW 63U /* denied, and would be allowed */
+
 static inline __u32 nw_counter_index(__u32 interface_counter, __u32 direction, __u32 reason) {
   return (interface_counter * NW_DIRECTIONS + direction) * NW_REASON_SLOTS + reason;
 }
@@ -30,8 +34,10 @@ struct nw_recorded {
   __u32 reason;  /* NW_REASON_* */
   __u32 verdict; /* NW_DENY, NW_ALLOW */
   __u32 counter; /* rule counter slot, 0xffffffff if no rule decided */
-  __u32 pad;
+  __u32 logged;  /* 1: a Log rule matched before what decided */
+  __u32 staged;  /* verdict with the staged policies: NW_DENY, NW_ALLOW; NW_NEXT if they were not asked */
+  __u32 staged_counter; /* rule counter slot of the staged rule that would decide, 0xffffffff if none */
 };
-NW_ASSERT_SIZE(struct nw_recorded, 16);
+NW_ASSERT_SIZE(struct nw_recorded, 24);
 
 #endif

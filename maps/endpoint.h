@@ -9,6 +9,10 @@
 
 #define NW_INTERFACE_L3 1U /* frames have no Ethernet header (tun, wireguard) */
 #define NW_INTERFACE_LOOPBACK 2U /* addresses of the host itself are no martians here */
+/* Which chains the endpoint has. While an image is replaced, those of the old and of the new one: a chain that an image does not have
+ * decides nothing. */
+#define NW_INTERFACE_UNTRACKED 4U /* an untracked chain, enforced or staged */
+#define NW_INTERFACE_FORWARD 8U   /* a forward or preDNAT chain, enforced or staged */
 
 struct nw_interface {
   __u32 endpoint; /* slot in the image's endpoint directory */
@@ -22,5 +26,6 @@ NW_ASSERT_SIZE(struct nw_interface, 16);
  * included. Multicast and 255.255.255.255 are recognised without an entry. */
 #define NW_LOCAL_ADDRESS 1U
 #define NW_LOCAL_BROADCAST 2U
+#define NW_LOCAL_SERVICE 4U /* what comes to it a service sends elsewhere: forwarded traffic */
 
 #endif

@@ -30,10 +30,22 @@
  *   LIST   struct nw_list: the child whose key equals id, else the last child
  *   ROW    references at line + id / 16, element id % 16; the row holds every id of the dimension
  *
- * Endpoint directory: struct nw_image_endpoint at endpoint_base, 2 a slot (ingress, egress). An unused slot has NW_SLOT_UNUSED.
- * `roots` are up to three diagrams (rules that look at sources only or at no address, at destinations only, at both); an absent
- * one is NW_NO_MATCH. The verdict is the rule with the least index among the roots' leaves and default_rule: a rule that comes
- * first in policy has the lower index.
+ * Endpoint directory: struct nw_image_endpoint at endpoint_base, NW_SLOT_ENTRIES a slot: nw_slot_entry(slot, variant, chain). An
+ * entry of a chain that the endpoint does not have, or of nobody's slot, has default_rule NW_SLOT_UNUSED. `roots` are up to three
+ * diagrams (rules that look at sources only or at no address, at destinations only, at both); an absent one is NW_NO_MATCH. The verdict
+ * is the rule with the least index among the roots' leaves and default_rule: a rule that comes first in policy has the lower index.
+ *
+ * Chains: the tiers that one stage of a packet's way asks.
+ *   INGRESS, EGRESS                      the host is an end of the flow; the profiles come last. Every endpoint has both
+ *   FORWARD_INGRESS, FORWARD_EGRESS      applyOnForward policies; after the last tier the packet is open
+ *   UNTRACKED_INGRESS, UNTRACKED_EGRESS  doNotTrack policies, for each packet; after the last tier: the next stage
+ *   PRE_DNAT                             preDNAT policies, for first packets at ingress; after the last tier: the next stage
+ * Variants of a chain, beside the one that is enforced:
+ *   LOG     the same list with its Log rules in it: the first match is a rule with verdict NW_LOG if the packet is to be logged.
+ *           Only of chains with Log rules
+ *   STAGED  the chain as it would be with the staged policies. Only of chains that staged policies change; such a chain need
+ *           not have an enforced variant, and the enforced one that has no staged variant stays as it is
+ * header.chains has bit nw_chain_bit(variant, chain) if some slot has that entry.
  *
  * Rule table: struct nw_image_rule at rule_base. */
 #ifndef NW_POLICY_H
@@ -42,7 +54,7 @@
 #include "verdict.h"
 
 #define NW_LINE_BYTES 64
-#define NW_IMAGE_VERSION 1
+#define NW_IMAGE_VERSION 2
 #define NW_MAX_IMAGE_LINES (1U << 24)
 #define NW_MAX_L4_CLASSES 65536U
 
@@ -64,7 +76,8 @@ struct nw_image_header {
   __u32 endpoint_slots;
   __u32 rule_base;
   __u32 rule_count;
-  __u32 pad[4];
+  __u32 chains; /* nw_chain_bit() of every kind of entry there is */
+  __u32 pad[3];
 };
 NW_ASSERT_SIZE(struct nw_image_header, NW_LINE_BYTES);
 
@@ -118,19 +131,39 @@ struct nw_list {
 };
 NW_ASSERT_SIZE(struct nw_list, NW_LINE_BYTES);
 
+#define NW_CHAIN_INGRESS 0U /* NW_INGRESS, NW_EGRESS */
+#define NW_CHAIN_EGRESS 1U
+#define NW_CHAIN_FORWARD_INGRESS 2U
+#define NW_CHAIN_FORWARD_EGRESS 3U
+#define NW_CHAIN_UNTRACKED_INGRESS 4U
+#define NW_CHAIN_UNTRACKED_EGRESS 5U
+#define NW_CHAIN_PRE_DNAT 6U
+#define NW_CHAINS 8U /* one is not used */
+
+#define NW_VARIANT_ENFORCED 0U
+#define NW_VARIANT_LOG 1U
+#define NW_VARIANT_STAGED 2U
+#define NW_VARIANTS 4U /* one is not used */
+#define NW_SLOT_ENTRIES (NW_VARIANTS * NW_CHAINS)
+
+static inline __u32 nw_slot_entry(__u32 slot, __u32 variant, __u32 chain) { return (slot * NW_VARIANTS + variant) * NW_CHAINS + chain; }
+static inline __u32 nw_chain_bit(__u32 variant, __u32 chain) { return 1U << (variant * NW_CHAINS + chain); }
+
 #define NW_SLOT_UNUSED 0xffffffffU
 struct nw_image_endpoint {
   __u32 roots[3];
-  __u32 default_rule; /* NW_SLOT_UNUSED: nobody's slot */
+  __u32 default_rule; /* NW_SLOT_UNUSED: no such chain */
 };
 NW_ASSERT_SIZE(struct nw_image_endpoint, 16);
 
 struct nw_image_rule {
-  __u8 verdict; /* NW_DENY, NW_ALLOW */
-  __u8 reason;  /* NW_REASON_* */
-  __u8 pad[2];
-  __u32 counter; /* rule counter slot */
+  __u8 verdict; /* NW_DENY, NW_ALLOW, NW_NEXT, NW_LOG */
+  __u8 reason;  /* NW_REASON_*; NONE with NW_NEXT and NW_LOG */
+  __u8 staged;  /* 1: of a staged policy, or the end of a tier that only staged policies make count */
+  __u8 pad;
+  __u32 counter; /* rule counter slot; NW_NO_COUNTER with NW_NEXT and NW_LOG */
 };
+#define NW_NO_COUNTER 0xffffffffU
 NW_ASSERT_SIZE(struct nw_image_rule, 8);
 
 #endif

@@ -39,7 +39,8 @@ struct nw_query {
   __u32 source_port;      /* host order, 0 without ports */
   __u32 destination_port; /* host order; ICMP: type << 8 | code */
   __u32 slot;             /* endpoint slot */
-  __u32 direction;        /* NW_INGRESS, NW_EGRESS */
+  __u32 chain;            /* NW_CHAIN_* */
+  __u32 variant;          /* NW_VARIANT_* */
 };
 
 struct nw_classes {
@@ -47,10 +48,11 @@ struct nw_classes {
 };
 
 struct nw_answer {
-  __u32 rule;    /* index in the rule table, NW_WALK_FAULT for a fault */
-  __u32 verdict; /* NW_DENY, NW_ALLOW */
-  __u32 reason;  /* NW_REASON_*; a fault names itself */
-  __u32 counter;
+  __u32 rule;    /* index in the rule table; NW_WALK_FAULT for a fault, NW_NO_MATCH where there is no such chain */
+  __u32 verdict; /* NW_DENY, NW_ALLOW, NW_NEXT, NW_LOG */
+  __u32 reason;  /* NW_REASON_*; a fault names itself, NONE with NW_NEXT and NW_LOG */
+  __u32 counter; /* rule counter slot, NW_NO_COUNTER */
+  __u32 staged;  /* 1: see struct nw_image_rule */
   struct nw_classes classes;
 };
 
@@ -144,7 +146,8 @@ NW_INLINE void nw_answer_fault(struct nw_answer *answer, __u32 reason) {
   answer->rule = NW_WALK_FAULT;
   answer->verdict = NW_DENY;
   answer->reason = reason;
-  answer->counter = 0xffffffffU;
+  answer->counter = NW_NO_COUNTER;
+  answer->staged = 0;
 }
 
 /* The classes of a packet; 0 for a damaged image. */
@@ -168,27 +171,33 @@ NW_INLINE int nw_walk_classes(nw_image image, const struct nw_image_header *head
          ids->destination != NW_WALK_FAULT;
 }
 
-/* The classifier: a packet's query -> the rule that decides. */
-NW_INLINE void nw_walk(nw_image image, const struct nw_query *query, struct nw_answer *answer) {
+/* The header of a sound image, or null. */
+NW_INLINE const struct nw_image_header *nw_walk_header(nw_image image) {
   const struct nw_image_header *header = (const struct nw_image_header *)nw_image_line(image, 0);
+  return header && header->magic == NW_MAGIC && header->version == NW_IMAGE_VERSION ? header : 0;
+}
+
+/* What a chain says to answer->classes. A chain that the endpoint does not have says NW_NEXT; one that it must have is a fault. */
+NW_INLINE void nw_walk_chain(nw_image image, const struct nw_image_header *header, __u32 slot, __u32 variant, __u32 chain,
+                             struct nw_answer *answer) {
   const struct nw_image_endpoint *endpoint;
   const struct nw_image_rule *rule;
   const struct nw_line *line;
   __u32 entry, i;
 
-  nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
-  if (!header || header->magic != NW_MAGIC || header->version != NW_IMAGE_VERSION) return;
-  if (!nw_walk_classes(image, header, query, &answer->classes)) return;
-  /* verifier: from here on the classes are what memory holds, one state instead of one for each way they were found. */
-  __asm__ volatile("" ::: "memory");
-
-  answer->reason = NW_REASON_FAULT_ENDPOINT;
-  if (query->slot >= header->endpoint_slots) return;
-  entry = query->slot * NW_DIRECTIONS + (query->direction & 1);
+  nw_answer_fault(answer, NW_REASON_FAULT_ENDPOINT);
+  if (slot >= header->endpoint_slots) return;
+  entry = nw_slot_entry(slot, variant & (NW_VARIANTS - 1), chain & (NW_CHAINS - 1));
   line = nw_image_line(image, header->endpoint_base + (entry >> 2));
   if (!line) return;
   endpoint = (const struct nw_image_endpoint *)line + (entry & 3);
-  if (endpoint->default_rule == NW_SLOT_UNUSED) return;
+  if (endpoint->default_rule == NW_SLOT_UNUSED) {
+    if (chain <= NW_CHAIN_EGRESS && variant == NW_VARIANT_ENFORCED) return;
+    answer->rule = NW_NO_MATCH;
+    answer->verdict = NW_NEXT;
+    answer->reason = NW_REASON_NONE;
+    return;
+  }
 
   answer->reason = NW_REASON_FAULT_IMAGE;
   answer->rule = endpoint->default_rule;
@@ -199,7 +208,7 @@ NW_INLINE void nw_walk(nw_image image, const struct nw_query *query, struct nw_a
       return;
     }
     if (leaf < answer->rule) answer->rule = leaf;
-    __asm__ volatile("" ::: "memory"); /* verifier: as above */
+    __asm__ volatile("" ::: "memory"); /* verifier: one state instead of one for each leaf */
   }
 
   line = answer->rule < header->rule_count ? nw_image_line(image, header->rule_base + (answer->rule >> 3)) : 0;
@@ -211,6 +220,18 @@ NW_INLINE void nw_walk(nw_image image, const struct nw_query *query, struct nw_a
   answer->verdict = rule->verdict;
   answer->reason = rule->reason;
   answer->counter = rule->counter;
+  answer->staged = rule->staged;
+}
+
+/* The classifier: a packet's query -> the rule that decides in one chain. */
+NW_INLINE void nw_walk(nw_image image, const struct nw_query *query, struct nw_answer *answer) {
+  const struct nw_image_header *header = nw_walk_header(image);
+
+  nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
+  if (!header || !nw_walk_classes(image, header, query, &answer->classes)) return;
+  /* verifier: from here on the classes are what memory holds, one state instead of one for each way they were found. */
+  __asm__ volatile("" ::: "memory");
+  nw_walk_chain(image, header, query->slot, query->variant, query->chain, answer);
 }
 
 #endif

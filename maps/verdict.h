@@ -8,6 +8,8 @@
 
 #define NW_DENY 0
 #define NW_ALLOW 1
+#define NW_NEXT 2 /* of a chain only: no rule decided, the next stage does */
+#define NW_LOG 3  /* of a chain's LOG variant only */
 
 /* X(number, SYMBOL, "name", "verdict", "meaning") */
 #define NW_REASONS(X) \

@@ -287,7 +287,7 @@ resolve::Resolved to_resolved(const Workload& workload, const std::vector<resolv
     tier.rules.push_back(to_rule(workload.rules[i], workload.family, static_cast<std::int32_t>(i), resolved.sets));
   resolve::EndpointPolicy endpoint;
   endpoint.host_endpoint = "bench";
-  endpoint.ingress.tiers.push_back(std::move(tier));
+  endpoint.chains[NW_CHAIN_INGRESS].tiers.push_back(std::move(tier));
   resolved.endpoints.push_back(std::move(endpoint));
   resolved.assignments.push_back({.interface = "eth0", .ifindex = 1, .endpoint = 0});
   for (const auto& packet : packets) resolved.local_addresses.push_back(packet.destination);

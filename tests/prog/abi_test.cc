@@ -45,10 +45,11 @@ std::vector<Layout> layouts() {
       {"nw_settings", sizeof(nw_settings),
        {MEMBER(nw_settings, syn_sent_ns), MEMBER(nw_settings, tcp_established_ns), MEMBER(nw_settings, fins_seen_ns),
         MEMBER(nw_settings, reset_seen_ns), MEMBER(nw_settings, udp_ns), MEMBER(nw_settings, icmp_ns),
-        MEMBER(nw_settings, generic_ns), MEMBER(nw_settings, flags), MEMBER(nw_settings, pad)}},
+        MEMBER(nw_settings, generic_ns), MEMBER(nw_settings, flags), MEMBER(nw_settings, log_burst),
+        MEMBER(nw_settings, log_interval_ns), MEMBER(nw_settings, service_port_ranges), MEMBER(nw_settings, service_ports)}},
       {"nw_ct_key", sizeof(nw_ct_key),
        {MEMBER(nw_ct_key, a), MEMBER(nw_ct_key, b), MEMBER(nw_ct_key, port_a_be), MEMBER(nw_ct_key, port_b_be),
-        MEMBER(nw_ct_key, protocol), MEMBER(nw_ct_key, pad)}},
+        MEMBER(nw_ct_key, protocol), MEMBER(nw_ct_key, leg), MEMBER(nw_ct_key, pad)}},
       {"nw_ct_entry", sizeof(nw_ct_entry),
        {MEMBER(nw_ct_entry, created_ns), MEMBER(nw_ct_entry, seen_ns), MEMBER(nw_ct_entry, generation), MEMBER(nw_ct_entry, rule),
         MEMBER(nw_ct_entry, ifindex), MEMBER(nw_ct_entry, flags)}},
@@ -58,7 +59,8 @@ std::vector<Layout> layouts() {
         MEMBER(nw_fragment_key, pad)}},
       {"nw_count", sizeof(nw_count), {MEMBER(nw_count, packets), MEMBER(nw_count, bytes)}},
       {"nw_recorded", sizeof(nw_recorded),
-       {MEMBER(nw_recorded, reason), MEMBER(nw_recorded, verdict), MEMBER(nw_recorded, counter), MEMBER(nw_recorded, pad)}},
+       {MEMBER(nw_recorded, reason), MEMBER(nw_recorded, verdict), MEMBER(nw_recorded, counter), MEMBER(nw_recorded, logged),
+        MEMBER(nw_recorded, staged), MEMBER(nw_recorded, staged_counter)}},
   };
 }
 

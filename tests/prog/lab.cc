@@ -44,14 +44,14 @@ resolve::ResolvedRule resolved_rule(const Rule& rule, std::int32_t number, bool 
   return resolved;
 }
 
-resolve::DirectionPolicy direction(const std::vector<Rule>& rules, bool ingress) {
+resolve::ChainPolicy direction(const std::vector<Rule>& rules, bool ingress) {
   resolve::ResolvedTier tier;
   tier.name = "default";
   for (const auto& rule : rules) {
     const auto number = static_cast<std::int32_t>(tier.rules.size());
     tier.rules.push_back(resolved_rule(rule, number, ingress));
   }
-  resolve::DirectionPolicy policy;
+  resolve::ChainPolicy policy;
   policy.tiers.push_back(std::move(tier));
   return policy;
 }
@@ -96,8 +96,7 @@ compile::TableImage image_of(const Policy& policy) {
   resolved.sets.push_back({.members = {*parse_cidr("10.0.0.0/24", BareAddress::refuse),
                                        *parse_cidr("2001:db8::/64", BareAddress::refuse)}});
   resolved.endpoints.push_back({.host_endpoint = "host",
-                                .ingress = direction(policy.ingress, true),
-                                .egress = direction(policy.egress, false),
+                                .chains = {direction(policy.ingress, true), direction(policy.egress, false)},
                                 .policies = {},
                                 .profiles = {}});
   auto image = compile::compile(resolved, compile::assign_slots({}, resolved));

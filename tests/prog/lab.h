@@ -89,7 +89,10 @@ constexpr nw_settings kSettings = {.syn_sent_ns = 20 * kSecond,
                                    .icmp_ns = 5 * kSecond,
                                    .generic_ns = 600 * kSecond,
                                    .flags = 0,
-                                   .pad = 0};
+                                   .log_burst = 0,
+                                   .log_interval_ns = 0,
+                                   .service_port_ranges = 0,
+                                   .service_ports = {}};
 
 // The same packet from the other end.
 packet::Ipv4 v4_from_host(std::string destination = "10.0.0.9");

@@ -32,7 +32,7 @@ const resolve::ResolvedRule& last_rule(const Chain& chain) {
 }
 
 struct Direction {  // one policy of one direction, shared by the endpoints that have an equal one
-  const resolve::DirectionPolicy* policy = nullptr;
+  const resolve::ChainPolicy* policy = nullptr;
   std::uint32_t direction = NW_INGRESS;
 };
 
@@ -45,7 +45,7 @@ class Compiler {
 
  private:
   void flatten_all();
-  std::size_t chain_number(const resolve::DirectionPolicy& policy, std::uint32_t direction);
+  std::size_t chain_number(const resolve::ChainPolicy& policy, std::uint32_t direction);
   Status classify();
   Status classify_addresses();
   Status classify_ports();
@@ -75,7 +75,7 @@ class Compiler {
   TableImage image_;
 };
 
-std::size_t Compiler::chain_number(const resolve::DirectionPolicy& policy, std::uint32_t direction) {
+std::size_t Compiler::chain_number(const resolve::ChainPolicy& policy, std::uint32_t direction) {
   for (std::size_t i = 0; i < directions_.size(); ++i)
     if (directions_[i].direction == direction && *directions_[i].policy == policy) return i;
   directions_.push_back({&policy, direction});
@@ -84,7 +84,7 @@ std::size_t Compiler::chain_number(const resolve::DirectionPolicy& policy, std::
 
 void Compiler::flatten_all() {
   for (const auto& endpoint : resolved_.endpoints)
-    chain_of_endpoint_.push_back({chain_number(endpoint.ingress, NW_INGRESS), chain_number(endpoint.egress, NW_EGRESS)});
+    chain_of_endpoint_.push_back({chain_number(endpoint.chains[NW_CHAIN_INGRESS], NW_INGRESS), chain_number(endpoint.chains[NW_CHAIN_EGRESS], NW_EGRESS)});
   std::vector<FlatPolicy> flat;
   std::vector<std::vector<std::uint32_t>> keys;
   for (const auto& it : directions_) {
@@ -246,13 +246,13 @@ Status Compiler::write_endpoints() {
     if (slot->second >= kMostEndpointSlots)
       return fail(Errc::limit, "host endpoint '" + slot->first + "' has slot " + std::to_string(slot->second) + " (at most " +
                                    std::to_string(kMostEndpointSlots - 1) + ")");
-    const auto at = std::size_t{slot->second} * NW_DIRECTIONS;
-    if (directory.size() < at + NW_DIRECTIONS) directory.resize(at + NW_DIRECTIONS, kUnused);
-    for (unsigned direction = 0; direction < NW_DIRECTIONS; ++direction)
-      directory[at + direction] = entries_[chain_of_endpoint_[i][direction]];
+    const auto end = nw_slot_entry(slot->second + 1, 0, 0);
+    if (directory.size() < end) directory.resize(end, kUnused);
+    for (unsigned chain = 0; chain < NW_DIRECTIONS; ++chain)
+      directory[nw_slot_entry(slot->second, NW_VARIANT_ENFORCED, chain)] = entries_[chain_of_endpoint_[i][chain]];
   }
   header_.endpoint_base = static_cast<std::uint32_t>(image_.lines.size());
-  header_.endpoint_slots = static_cast<std::uint32_t>(directory.size() / NW_DIRECTIONS);
+  header_.endpoint_slots = static_cast<std::uint32_t>(directory.size() / NW_SLOT_ENTRIES);
   const auto bytes = directory.size() * sizeof(nw_image_endpoint);
   image_.lines.resize(image_.lines.size() + (bytes + NW_LINE_BYTES - 1) / NW_LINE_BYTES);
   if (bytes > 0) std::memcpy(&image_.lines[header_.endpoint_base], directory.data(), bytes);
@@ -274,7 +274,8 @@ Status Compiler::write_rules() {
                                    ": too many rules (at most " + std::to_string(NW_MAX_RULE_COUNTERS) + ")");
     rules.push_back({.verdict = static_cast<__u8>(entry.allow ? NW_ALLOW : NW_DENY),
                      .reason = entry.reason,
-                     .pad = {},
+                     .staged = 0,
+                     .pad = 0,
                      .counter = known->second});
     image_.origins.push_back(entry.origin);
   }

@@ -69,7 +69,7 @@ bool has_pass(const Tier& tier) {
 
 }  // namespace
 
-FlatPolicy flatten(const resolve::DirectionPolicy& policy, std::uint32_t direction, Predicates& predicates, RuleTable& table) {
+FlatPolicy flatten(const resolve::ChainPolicy& policy, std::uint32_t direction, Predicates& predicates, RuleTable& table) {
   FlatPolicy flat;
   for (const auto& tier : policy.tiers) {
     flat.tiers.push_back(flatten_tier(tier, direction, predicates, table));

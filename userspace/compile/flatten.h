@@ -45,7 +45,7 @@ struct FlatPolicy {
   std::vector<Tier> tiers;  // the last one ends in a key; tiers that can't be reached are left out
 };
 
-FlatPolicy flatten(const resolve::DirectionPolicy& policy, std::uint32_t direction, Predicates& predicates, RuleTable& table);
+FlatPolicy flatten(const resolve::ChainPolicy& policy, std::uint32_t direction, Predicates& predicates, RuleTable& table);
 std::vector<std::uint32_t> keys_of(const FlatPolicy& policy);
 // `numbers`: the rule index of every key of keys_of().
 Chain chain_of(const FlatPolicy& policy, const std::vector<std::uint32_t>& numbers);

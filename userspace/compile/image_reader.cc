@@ -118,7 +118,7 @@ std::vector<Uint128> v6_regions(Lines lines, const nw_image_header& header, std:
   return starts;
 }
 
-nw_query query_of(std::uint32_t slot, const resolve::PacketQuery& packet) {
+nw_query query_of(std::uint32_t slot, std::uint32_t variant, std::uint32_t chain, const resolve::PacketQuery& packet) {
   nw_query query{};
   query.is_v4 = packet.source.family == Family::v4 ? 1 : 0;
   query.source_high = query.is_v4 ? 0 : packet.source.high();
@@ -133,7 +133,8 @@ nw_query query_of(std::uint32_t slot, const resolve::PacketQuery& packet) {
     query.destination_port = packet.destination_port;
   }
   query.slot = slot;
-  query.direction = packet.direction;
+  query.chain = chain;
+  query.variant = variant;
   return query;
 }
 
@@ -156,7 +157,7 @@ Status ImageReader::check() const {
   const auto head = header();
   if (head.magic != NW_MAGIC || head.version != NW_IMAGE_VERSION) return fail(Errc::abi, "the image is not of this version");
   // The endpoint directory is gone through: a number that no image has would take for ever.
-  if (std::uint64_t{head.endpoint_base} + std::uint64_t{head.endpoint_slots} / 2 > lines_.size())
+  if (std::uint64_t{head.endpoint_base} + std::uint64_t{head.endpoint_slots} * NW_SLOT_ENTRIES / 4 > lines_.size())
     return fail(Errc::abi, "the image's endpoint directory is beyond its end");
   return {};
 }
@@ -167,10 +168,10 @@ nw_image_header ImageReader::header() const {
   return head;
 }
 
-std::optional<nw_image_endpoint> ImageReader::endpoint(std::uint32_t slot, std::uint32_t direction) const {
+std::optional<nw_image_endpoint> ImageReader::endpoint(std::uint32_t slot, std::uint32_t variant, std::uint32_t chain) const {
   const auto head = header();
-  const auto entry = std::uint64_t{slot} * NW_DIRECTIONS + direction;
-  const auto line = head.endpoint_base + entry / 4;
+  const auto entry = nw_slot_entry(slot, variant, chain);
+  const auto line = std::uint64_t{head.endpoint_base} + entry / 4;
   if (slot >= head.endpoint_slots || line >= lines_.size()) return std::nullopt;
   nw_image_endpoint found;
   std::memcpy(&found, reinterpret_cast<const std::byte*>(&lines_[line]) + entry % 4 * sizeof(found), sizeof(found));
@@ -214,11 +215,11 @@ std::vector<ClassRun> ImageReader::runs(std::uint32_t field) const {
 std::vector<ClassRun> ImageReader::l4_runs(unsigned number) const { return runs(protocol(number).l4); }
 std::vector<ClassRun> ImageReader::source_port_runs(unsigned number) const { return runs(protocol(number).source_port); }
 
-ImageAnswer ImageReader::ask(std::uint32_t slot, const resolve::PacketQuery& packet) const {
-  const auto query = query_of(slot, packet);
+ImageAnswer ImageReader::ask(std::uint32_t slot, std::uint32_t variant, std::uint32_t chain, const resolve::PacketQuery& packet) const {
+  const auto query = query_of(slot, variant, chain, packet);
   nw_answer answer{};
   nw_walk(lines_, &query, &answer);
-  return {.allow = answer.verdict == NW_ALLOW, .reason = answer.reason, .rule = answer.rule, .counter = answer.counter};
+  return {.verdict = answer.verdict, .reason = answer.reason, .rule = answer.rule, .counter = answer.counter, .staged = answer.staged != 0};
 }
 
 }  // namespace nodewall::compile

@@ -19,10 +19,11 @@ namespace nodewall::compile {
 constexpr std::uint32_t kFaultClass = 0xffffffffU;  // the tables have no answer
 
 struct ImageAnswer {
-  bool allow = false;
+  std::uint32_t verdict = NW_DENY;  // NW_DENY, NW_ALLOW, NW_NEXT, NW_LOG
   std::uint32_t reason = NW_REASON_NONE;
   std::uint32_t rule = kFaultClass;  // in the rule table
   std::uint32_t counter = kFaultClass;
+  bool staged = false;
 };
 
 struct ClassRun {  // ports from `first` on, up to the next run
@@ -40,8 +41,8 @@ class ImageReader {
   Status check() const;  // the header, before anything else is asked
   [[nodiscard]] nw_image_header header() const;
   [[nodiscard]] std::span<const nw_line> lines() const { return lines_; }
-  // Nothing: beyond the image, or of an unused slot.
-  [[nodiscard]] std::optional<nw_image_endpoint> endpoint(std::uint32_t slot, std::uint32_t direction) const;
+  // Nothing: beyond the image, or there is no such chain.
+  [[nodiscard]] std::optional<nw_image_endpoint> endpoint(std::uint32_t slot, std::uint32_t variant, std::uint32_t chain) const;
 
   // Ascending starts, the first one 0, of regions each of which has one class. No boundary of `more` is inside a region, except for
   // IPv6 regions that are a product: every `high` of an interval with a `low` of an interval; they are named by their least address.
@@ -51,7 +52,8 @@ class ImageReader {
   [[nodiscard]] std::vector<ClassRun> source_port_runs(unsigned protocol) const;
 
   // What the tables answer to the packet, by the program's own text (maps/policy_walk.h).
-  [[nodiscard]] ImageAnswer ask(std::uint32_t slot, const resolve::PacketQuery& packet) const;
+  [[nodiscard]] ImageAnswer ask(std::uint32_t slot, std::uint32_t variant, std::uint32_t chain,
+                                const resolve::PacketQuery& packet) const;
 
  private:
   [[nodiscard]] std::vector<ClassRun> runs(std::uint32_t field) const;

@@ -41,7 +41,7 @@ void sort_unique(std::vector<Key>& keys) {
 }
 
 // Everything that can decide in this direction, reachable or not: what is reachable changes with addresses, slots need not.
-void add_keys(const resolve::DirectionPolicy& policy, std::uint32_t direction, std::vector<RuleKey>& keys) {
+void add_keys(const resolve::ChainPolicy& policy, std::uint32_t direction, std::vector<RuleKey>& keys) {
   for (const auto& tier : policy.tiers) {
     for (const auto& rule : tier.rules)
       if (rule.action == model::Action::Allow || rule.action == model::Action::Deny) keys.push_back({direction, rule.origin});
@@ -59,8 +59,8 @@ Slots assign_slots(const Slots& previous, const resolve::Resolved& resolved) {
   std::vector<RuleKey> rules;
   for (const auto& endpoint : resolved.endpoints) {
     endpoints.push_back(endpoint.host_endpoint);
-    add_keys(endpoint.ingress, NW_INGRESS, rules);
-    add_keys(endpoint.egress, NW_EGRESS, rules);
+    add_keys(endpoint.chains[NW_CHAIN_INGRESS], NW_INGRESS, rules);
+    add_keys(endpoint.chains[NW_CHAIN_EGRESS], NW_EGRESS, rules);
   }
   sort_unique(endpoints);
   sort_unique(rules);

@@ -108,7 +108,7 @@ std::vector<RuleSummary> rules_of(const resolve::Resolved& resolved,
 }
 
 DirectionSummary direction_of(const resolve::Resolved& resolved,
-                              const resolve::DirectionPolicy& policy) {
+                              const resolve::ChainPolicy& policy) {
   DirectionSummary direction;
   for (const auto& tier : policy.tiers) {
     direction.tiers.push_back({.name = tier.name,
@@ -232,8 +232,8 @@ SavedPolicy summarize(const resolve::Resolved& resolved, const compile::Slots& s
   SavedPolicy saved;
   saved.slots = slots;
   // Endpoints with the same policies and profiles mostly have the same rules; named ports may make them differ.
-  std::multimap<std::string, std::pair<const resolve::DirectionPolicy*, std::size_t>> known;
-  const auto index_of = [&](const std::string& key, const resolve::DirectionPolicy& policy) {
+  std::multimap<std::string, std::pair<const resolve::ChainPolicy*, std::size_t>> known;
+  const auto index_of = [&](const std::string& key, const resolve::ChainPolicy& policy) {
     const auto [first, last] = known.equal_range(key);
     for (auto it = first; it != last; ++it) {
       if (*it->second.first == policy) return it->second.second;
@@ -248,8 +248,8 @@ SavedPolicy summarize(const resolve::Resolved& resolved, const compile::Slots& s
     saved.endpoints.push_back({.host_endpoint = endpoint.host_endpoint,
                                .policies = endpoint.policies,
                                .profiles = endpoint.profiles,
-                               .ingress = index_of("ingress " + key, endpoint.ingress),
-                               .egress = index_of("egress " + key, endpoint.egress)});
+                               .ingress = index_of("ingress " + key, endpoint.chains[NW_CHAIN_INGRESS]),
+                               .egress = index_of("egress " + key, endpoint.chains[NW_CHAIN_EGRESS])});
   }
   return saved;
 }

@@ -113,7 +113,7 @@ Numbers DirectionRules::Sides::satisfied(Family family, const Numbers& in_sets) 
   return found;
 }
 
-DirectionRules::DirectionRules(const resolve::DirectionPolicy& policy, std::uint32_t direction, const compile::Slots& slots)
+DirectionRules::DirectionRules(const resolve::ChainPolicy& policy, std::uint32_t direction, const compile::Slots& slots)
     : direction_(direction), slots_(slots) {
   for (const auto& tier : policy.tiers) {
     const auto first = entries_.size();

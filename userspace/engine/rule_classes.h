@@ -59,7 +59,7 @@ inline constexpr std::uint32_t kNoCounter = 0xffffffffU;
 
 class DirectionRules {
  public:
-  DirectionRules(const resolve::DirectionPolicy& policy, std::uint32_t direction, const compile::Slots& slots);
+  DirectionRules(const resolve::ChainPolicy& policy, std::uint32_t direction, const compile::Slots& slots);
 
   [[nodiscard]] const std::vector<RuleEntry>& entries() const { return entries_; }
   // The predicates that an address in exactly the sets `in_sets` satisfies.

@@ -35,7 +35,7 @@ struct Subject {
   std::uint32_t slot = 0;
   std::uint32_t direction = NW_INGRESS;
   const resolve::EndpointPolicy* endpoint = nullptr;
-  const resolve::DirectionPolicy* policy = nullptr;
+  const resolve::ChainPolicy* policy = nullptr;
   nw_image_endpoint entry{};
   std::string interface;  // one that it governs
 };
@@ -224,8 +224,8 @@ class Comparison {
       if (oracle::judge_policy(expectation_.resolved, *subject_.policy, packet_) != entry.answer)
         return fail(Errc::internal, "two readings of the rules of '" + subject_.endpoint->host_endpoint + "' differ");
     }
-    const auto answer = image_.ask(subject_.slot, packet_);
-    const bool same = answer.allow == entry.answer.allow && answer.reason == entry.answer.reason && answer.counter == entry.counter;
+    const auto answer = image_.ask(subject_.slot, NW_VARIANT_ENFORCED, subject_.direction, packet_);
+    const bool same = (answer.verdict == NW_ALLOW) == entry.answer.allow && answer.reason == entry.answer.reason && answer.counter == entry.counter;
     if (!same) differ(entry, answer);
     return {};
   }
@@ -235,7 +235,7 @@ class Comparison {
       ++report_.difference_count;
       return;
     }
-    resolve::Judgement found{.allow = answer.allow, .reason = answer.reason, .origin = {}};
+    resolve::Judgement found{.allow = answer.verdict == NW_ALLOW, .reason = answer.reason, .origin = {}};
     auto text = judgement_text(found);
     for (const auto& [key, slot] : expectation_.slots.rules) {
       if (slot != answer.counter) continue;
@@ -294,13 +294,13 @@ class PolicyVerifier {
     ++report_.directions;
     Subject subject{.direction = direction,
                     .endpoint = &endpoint,
-                    .policy = direction == NW_INGRESS ? &endpoint.ingress : &endpoint.egress,
+                    .policy = &endpoint.chains[direction],
                     .interface = interface_of(endpoint)};
     const auto slot = expectation_.slots.endpoints.find(endpoint.host_endpoint);
     if (slot != expectation_.slots.endpoints.end()) {
       used_.insert(slot->second);
       subject.slot = slot->second;
-      const auto entry = image_.endpoint(slot->second, direction);
+      const auto entry = image_.endpoint(slot->second, NW_VARIANT_ENFORCED, direction);
       if (entry) subject.entry = *entry;
       if (entry && is_known(subject)) return {};
       if (entry) return compare(addresses, subject);
@@ -336,7 +336,7 @@ class PolicyVerifier {
     const auto slots = image_.header().endpoint_slots;
     for (std::uint32_t slot = 0; slot < slots; ++slot)
       for (const std::uint32_t direction : {NW_INGRESS, NW_EGRESS})
-        if (!used_.contains(slot) && image_.endpoint(slot, direction))
+        if (!used_.contains(slot) && image_.endpoint(slot, NW_VARIANT_ENFORCED, direction))
           report_.differ({.table = "policy", .interface = {}, .host_endpoint = {}, .direction = direction, .packet = {},
                           .expected = "slot " + std::to_string(slot) + " is nobody's", .found = "it has a policy"});
   }

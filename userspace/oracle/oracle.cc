@@ -153,7 +153,7 @@ const ResolvedRule* first_match(const Resolved& resolved, const std::vector<Reso
 
 // --- Tiers and profiles: statements 11 to 16 ---
 
-Judgement judge_policy(const Resolved& resolved, const resolve::DirectionPolicy& policy, const PacketQuery& packet) {
+Judgement judge_policy(const Resolved& resolved, const resolve::ChainPolicy& policy, const PacketQuery& packet) {
   for (const auto& tier : policy.tiers) {
     const auto* rule = first_match(resolved, tier.rules, packet);
     if (rule == nullptr && tier.end == model::TierAction::Deny) return {false, NW_REASON_TIER_DEFAULT, {tier.name, "", -1}};
@@ -189,7 +189,7 @@ std::optional<Judgement> judge_before_policy(const Resolved& resolved, const Pac
 Judgement judge(const Resolved& resolved, const PacketQuery& packet) {
   if (const auto early = judge_before_policy(resolved, packet)) return *early;
   const auto* endpoint = endpoint_of(resolved, packet.interface);
-  return judge_policy(resolved, packet.direction == NW_INGRESS ? endpoint->ingress : endpoint->egress, packet);
+  return judge_policy(resolved, endpoint->chains[packet.direction], packet);
 }
 
 }  // namespace nodewall::oracle

@@ -13,7 +13,7 @@ resolve::Judgement judge(const resolve::Resolved& resolved, const resolve::Packe
 // Parts shared with the `image` engine, which replaces only the policy part. Nothing: not decided, ask the policy.
 std::optional<resolve::Judgement> judge_before_policy(const resolve::Resolved& resolved, const resolve::PacketQuery& packet);
 // The policy part alone, for a packet that nothing before it decided.
-resolve::Judgement judge_policy(const resolve::Resolved& resolved, const resolve::DirectionPolicy& policy,
+resolve::Judgement judge_policy(const resolve::Resolved& resolved, const resolve::ChainPolicy& policy,
                                 const resolve::PacketQuery& packet);
 
 }  // namespace nodewall::oracle

@@ -5,6 +5,7 @@
 //                                             `------oracle::judge(packet)
 #pragma once
 
+#include <array>
 #include <bitset>
 #include <cstdint>
 #include <map>
@@ -14,6 +15,7 @@
 
 #include "base/ip.h"
 #include "base/result.h"
+#include "maps/policy.h"
 #include "model/resources.h"
 #include "resolve/facts.h"
 
@@ -35,19 +37,21 @@ struct Side {
 };
 
 // Where a verdict comes from, as printed. `rule` counts from 0 in the policy's list of that direction; -1: the tier's or the
-// profiles' end. For profiles `tier` is empty and `policy` is the profile's name.
+// profiles' end. For profiles `tier` is empty and `policy` is the profile's name. `staged`: of a staged policy (which may have the name of
+// an enforced one), or the end of a tier that only staged policies make count.
 struct Origin {
   std::string tier;
   std::string policy;
   std::int32_t rule = -1;
+  bool staged = false;
   auto operator<=>(const Origin&) const = default;
 };
 
 // A rule after named ports were split: several of them may share an origin (same action, neighbours in order).
-// Log rules do not decide and are left out (a condition reports them). Ports are given only with protocols that have ports; icmp and
+// Log rules decide nothing: a packet is logged if one of them comes before the rule that decides. Ports are given only with protocols that have ports; icmp and
 // not_icmp only in a rule of one family and of that family's ICMP alone.
 struct ResolvedRule {
-  model::Action action = model::Action::Deny;  // Allow, Deny, Pass
+  model::Action action = model::Action::Deny;
   bool v4 = true;
   bool v6 = true;
   std::bitset<256> protocols;  // all set = any
@@ -66,19 +70,37 @@ struct ResolvedTier {
   bool operator==(const ResolvedTier&) const = default;
 };
 
-struct DirectionPolicy {
-  std::vector<ResolvedTier> tiers;        // in order; only tiers with a policy for this endpoint and direction
-  std::vector<ResolvedRule> profile_rules;  // after all tiers; Pass in a profile is Deny; none matches: deny, no_profile
-  bool operator==(const DirectionPolicy&) const = default;
+// What comes after the last tier of a chain.
+enum class ChainEnd : std::uint8_t {
+  profiles,  // profile_rules; none matches: deny, no_profile
+  open,      // allow, forwarded
+  next,      // the next stage decides
+};
+// By the chain's number; `profiles` for INGRESS and EGRESS, `open` for the forward chains, else `next`.
+ChainEnd end_of(std::uint32_t chain);
+std::uint32_t direction_of(std::uint32_t chain);  // NW_INGRESS, NW_EGRESS
+std::string_view chain_name(std::uint32_t chain);  // "ingress", "egress", "forward-ingress", ..., "pre-dnat"
+
+// One chain of an endpoint (maps/policy.h).
+struct ChainPolicy {
+  std::vector<ResolvedTier> tiers;        // in order; only tiers with a policy for this endpoint and chain; of untracked and preDNAT
+                                          // chains all end in Pass
+  std::vector<ResolvedRule> profile_rules;  // INGRESS and EGRESS only; Pass in a profile is Deny
+  bool operator==(const ChainPolicy&) const = default;
 };
 
 struct EndpointPolicy {
   std::string host_endpoint;
-  DirectionPolicy ingress;
-  DirectionPolicy egress;
+  std::array<ChainPolicy, NW_CHAINS> chains;  // by NW_CHAIN_*: what is enforced
+  std::array<std::optional<ChainPolicy>, NW_CHAINS> staged;  // the chains that staged policies change, as they would be
   std::vector<std::string> policies;  // names selected, in order, "tier/policy"; for status
+  std::vector<std::string> staged_policies;  // likewise
   std::vector<std::string> profiles;
   bool operator==(const EndpointPolicy&) const = default;
+
+  // Whether there is such a chain: INGRESS and EGRESS always, the others when a policy is in them.
+  [[nodiscard]] bool has(std::uint32_t chain) const { return chain <= NW_CHAIN_EGRESS || !chains[chain].tiers.empty(); }
+  [[nodiscard]] bool has_or_stages(std::uint32_t chain) const { return has(chain) || staged[chain].has_value(); }
 };
 
 struct Assignment {  // an interface that a host endpoint governs
@@ -106,6 +128,10 @@ struct Settings {
   model::EstablishedFlows established_flows = model::EstablishedFlows::Reevaluate;
   std::vector<model::HookRule> ingress_hooks;
   model::Duration interface_refresh = std::chrono::seconds(90);
+  std::vector<model::PortRange> service_ports;  // kubeNodePortRanges: sorted, disjoint, at most NW_MAX_SERVICE_PORT_RANGES; empty: none
+  std::vector<Cidr> service_addresses;          // serviceAddresses
+  std::optional<model::Duration> log_interval;  // logActionRateLimit: between two logged packets on the long run; none: no limit
+  std::uint32_t log_burst = 5;                  // logActionRateLimitBurst
   bool operator==(const Settings&) const = default;
 };
 

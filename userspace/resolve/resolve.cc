@@ -99,8 +99,8 @@ class Resolver {
         list.insert(list.end(), from.begin(), from.end());
       }
     }
-    if (has_ingress) to.ingress.tiers.push_back(std::move(ingress));
-    if (has_egress) to.egress.tiers.push_back(std::move(egress));
+    if (has_ingress) to.chains[NW_CHAIN_INGRESS].tiers.push_back(std::move(ingress));
+    if (has_egress) to.chains[NW_CHAIN_EGRESS].tiers.push_back(std::move(egress));
   }
 
   // A policy's rules are the same for every endpoint: resolved once, and only when an endpoint needs them.
@@ -133,8 +133,8 @@ class Resolver {
 
   void add_profile(const KnownEndpoint& endpoint, const std::string& name, EndpointPolicy& to) {
     const auto& rules = rules_of_profile(endpoint, name);
-    auto& ingress = to.ingress.profile_rules;
-    auto& egress = to.egress.profile_rules;
+    auto& ingress = to.chains[NW_CHAIN_INGRESS].profile_rules;
+    auto& egress = to.chains[NW_CHAIN_EGRESS].profile_rules;
     ingress.insert(ingress.end(), rules.ingress.begin(), rules.ingress.end());
     egress.insert(egress.end(), rules.egress.begin(), rules.egress.end());
   }

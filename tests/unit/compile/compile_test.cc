@@ -24,7 +24,7 @@ struct Policy {
     return static_cast<resolve::SetIndex>(resolved.sets.size() - 1);
   }
   resolve::ResolvedTier& tier(const char* name, model::TierAction end) {
-    auto& tiers = resolved.endpoints[0].ingress.tiers;
+    auto& tiers = resolved.endpoints[0].chains[NW_CHAIN_INGRESS].tiers;
     tiers.push_back({.name = name, .rules = {}, .end = end});
     return tiers.back();
   }
@@ -250,7 +250,7 @@ TEST_CASE("after the last tier the profiles decide, and deny what none of their 
   auto passing = of_protocol(132);
   passing.action = model::Action::Pass;
   passing.origin = {"", "profile", 1};
-  policy.resolved.endpoints[0].ingress.profile_rules = {in_profile, passing};
+  policy.resolved.endpoints[0].chains[NW_CHAIN_INGRESS].profile_rules = {in_profile, passing};
   CHECK(policy.judge(packet(kFrom, kTo, 17)).reason == NW_REASON_POLICY);
   CHECK(policy.judge(packet(kFrom, kTo, 6)) == resolve::Judgement{true, NW_REASON_PROFILE, {"", "profile", 0}});
   CHECK(policy.judge(packet(kFrom, kTo, 132)) == resolve::Judgement{false, NW_REASON_PROFILE, {"", "profile", 1}});
@@ -266,7 +266,7 @@ TEST_CASE("endpoints and directions do not mix") {
   Policy policy;
   policy.tier("default", model::TierAction::Deny).rules = {of_protocol(6)};
   auto& other = policy.endpoint("other");
-  other.egress.tiers = {{.name = "default", .rules = {of_protocol(17)}, .end = model::TierAction::Deny}};
+  other.chains[NW_CHAIN_EGRESS].tiers = {{.name = "default", .rules = {of_protocol(17)}, .end = model::TierAction::Deny}};
   CHECK(policy.judge(packet(kFrom, kTo, 6)).allow);
   CHECK_FALSE(policy.judge(packet(kFrom, kTo, 6, 0, NW_EGRESS)).allow);
   CHECK_FALSE(policy.judge(packet(kFrom, kTo, 6), "other").allow);
@@ -293,8 +293,8 @@ TEST_CASE("endpoints that list the same profiles in another order share what the
   first.origin = {"", "one", 0};
   second.origin = {"", "two", 0};
   second.action = model::Action::Deny;
-  policy.resolved.endpoints[0].ingress.profile_rules = {first, second};
-  policy.endpoint("other").ingress.profile_rules = {second, first};
+  policy.resolved.endpoints[0].chains[NW_CHAIN_INGRESS].profile_rules = {first, second};
+  policy.endpoint("other").chains[NW_CHAIN_INGRESS].profile_rules = {second, first};
   CHECK(policy.judge(packet(kFrom, kTo, 6)).origin.policy == "one");
   CHECK(policy.judge(packet(kFrom, kTo, 6), "other").origin.policy == "two");
 }
@@ -303,7 +303,7 @@ TEST_CASE("rules that share an origin are one entry of the rule table with the s
   Policy policy;
   auto one = of_protocol(6), two = of_protocol(17);
   policy.tier("default", model::TierAction::Deny).rules = {one, two};
-  policy.resolved.endpoints[0].egress = policy.resolved.endpoints[0].ingress;
+  policy.resolved.endpoints[0].chains[NW_CHAIN_EGRESS] = policy.resolved.endpoints[0].chains[NW_CHAIN_INGRESS];
   auto slots = assign_slots({}, policy.resolved);
   slots.rules.at({NW_EGRESS, one.origin}) = 77;
   const auto image = compile(policy.resolved, slots);

@@ -134,8 +134,8 @@ void random_rules(Random& random, std::size_t sets, const std::string& tier, uns
   }
 }
 
-resolve::DirectionPolicy random_direction(Random& random, std::size_t sets) {
-  resolve::DirectionPolicy policy;
+resolve::ChainPolicy random_direction(Random& random, std::size_t sets) {
+  resolve::ChainPolicy policy;
   const unsigned pass = chance(random, 50) ? 25 : 0;
   const auto tiers = below(random, 4);
   for (std::size_t i = 0; i < tiers; ++i) {
@@ -155,11 +155,11 @@ resolve::Resolved random_policy(Random& random) {
   for (std::size_t i = 0, count = 1 + below(random, 3); i < count; ++i) {
     auto& endpoint = resolved.endpoints.emplace_back();
     endpoint.host_endpoint = "hep" + std::to_string(i);
-    endpoint.ingress = random_direction(random, sets);
-    endpoint.egress = random_direction(random, sets);
+    endpoint.chains[NW_CHAIN_INGRESS] = random_direction(random, sets);
+    endpoint.chains[NW_CHAIN_EGRESS] = random_direction(random, sets);
     if (i > 0 && chance(random, 40)) {  // the same rules in another order, as profiles can be
-      endpoint.ingress = resolved.endpoints[0].ingress;
-      std::ranges::reverse(endpoint.ingress.profile_rules);
+      endpoint.chains[NW_CHAIN_INGRESS] = resolved.endpoints[0].chains[NW_CHAIN_INGRESS];
+      std::ranges::reverse(endpoint.chains[NW_CHAIN_INGRESS].profile_rules);
     }
   }
   return resolved;

@@ -105,7 +105,7 @@ TEST_CASE("a policy file keeps the slots and the policy in words") {
   resolve::EndpointPolicy endpoint;
   endpoint.host_endpoint = "eth0";
   endpoint.policies = {"default/allow-web"};
-  endpoint.ingress.tiers = {{"default", {rule}, model::TierAction::Deny}};
+  endpoint.chains[NW_CHAIN_INGRESS].tiers = {{"default", {rule}, model::TierAction::Deny}};
   resolved.endpoints = {endpoint};
   compile::Slots slots;
   slots.endpoints = {{"eth0", 4}};
