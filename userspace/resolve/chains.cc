@@ -21,6 +21,8 @@ std::uint32_t direction_of(std::uint32_t chain) {
   }
 }
 
+Origin origin_of_end(const ResolvedTier& tier) { return {.tier = tier.name, .policy = "", .rule = -1, .staged = tier.staged}; }
+
 std::string_view chain_name(std::uint32_t chain) {
   switch (chain) {
     case NW_CHAIN_INGRESS: return "ingress";

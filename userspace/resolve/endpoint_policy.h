@@ -67,8 +67,10 @@ struct ResolvedTier {
   std::string name;
   std::vector<ResolvedRule> rules;
   model::TierAction end = model::TierAction::Deny;  // when no rule matches
+  bool staged = false;  // in a staged chain: a tier that only staged policies make count
   bool operator==(const ResolvedTier&) const = default;
 };
+Origin origin_of_end(const ResolvedTier& tier);  // of its end, if that is Deny
 
 // What comes after the last tier of a chain.
 enum class ChainEnd : std::uint8_t {
