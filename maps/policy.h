@@ -41,8 +41,8 @@
  *   UNTRACKED_INGRESS, UNTRACKED_EGRESS  doNotTrack policies, for each packet; after the last tier: the next stage
  *   PRE_DNAT                             preDNAT policies, for first packets at ingress; after the last tier: the next stage
  * Variants of a chain, beside the one that is enforced:
- *   LOG     the same list with its Log rules in it: the first match is a rule with verdict NW_LOG if the packet is to be logged.
- *           Only of chains with Log rules
+ *   LOG     the same list with its Log rules in it: the verdict is NW_LOG if the packet is to be logged, else NW_NEXT. Only of
+ *           chains with Log rules
  *   STAGED  the chain as it would be with the staged policies. Only of chains that staged policies change; such a chain need
  *           not have an enforced variant, and the enforced one that has no staged variant stays as it is
  * header.chains has bit nw_chain_bit(variant, chain) if some slot has that entry.

@@ -1,7 +1,7 @@
-// The walk over a policy image, for any bytes: it answers, and reads only the image.
+// The walk over a policy image, for any bytes: every variant of every chain answers, and only the image is read.
 //
 // Input: a query of 40 bytes (flags first), then the words of the image (image_lines.h). Inside a line the bounds check looks.
-#include "compile/table_image.h"
+#include "compile/image_reader.h"
 #include "image_lines.h"
 #include "input.h"
 
@@ -24,9 +24,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (family == Family::v4) *address = Address::v4(Address{.bytes = address->bytes, .family = Family::v4}.v4_host_order());
     address->family = family;
   }
-  compile::TableImage image;
-  image.lines = fuzz::image_lines(input.bytes(size));
-  const auto judgement = compile::evaluate(image, slot, packet);
-  fuzz::require(!image.lines.empty() || judgement.reason == NW_REASON_FAULT_IMAGE, "no image is a fault");
+  const auto lines = fuzz::image_lines(input.bytes(size));
+  const compile::ImageReader image(lines);
+  for (std::uint32_t variant = 0; variant < NW_VARIANTS; ++variant) {
+    for (std::uint32_t chain = 0; chain < NW_CHAINS; ++chain) {
+      const auto answer = image.ask(slot, variant, chain, packet);
+      fuzz::require(!lines.empty() || answer.reason == NW_REASON_FAULT_IMAGE, "no image is a fault");
+      fuzz::require(answer.rule != compile::kFaultClass || answer.verdict == NW_DENY, "a fault denies");
+    }
+  }
   return 0;
 }

@@ -125,6 +125,8 @@ def program_seeds():
 
 TREE, LOW, PORT_TABLE, NO_MATCH = 1 << 30, 2 << 30, 1 << 31, 0x3FFFFFFF
 RADIX, LIST, ROW = 1 << 30, 2 << 30, 3 << 30
+NO_COUNTER = 0xFFFFFFFF
+FURTHER = 42  # line
 
 
 def dimension(number):
@@ -141,12 +143,12 @@ def line(*words):
 
 
 def image(roots, further, v4=(0, 1), v6_root=2, protocol=(3, 0)):
-    """header | protocols 1..32 | endpoint 33 | rules 34 | further lines from 35 on"""
-    header = line(0, 0, 1, 35 + len(further), v4[0], v4[1], v6_root, 1, 33, 1, 34, 4)
+    """header | protocols 1..32 | endpoint 33..40, the same for all variants and chains | rules 41 | further lines from 42 on"""
+    header = line(0, 0, 1, FURTHER + len(further), v4[0], v4[1], v6_root, 1, 33, 1, 41, 4, 0xFFFFFFFF)
     protocols = b"".join(line(*(protocol * 8)) for _ in range(32))
     rules = b"".join(struct.pack("<BBHI", verdict, reason, 0, counter)
-                     for verdict, reason, counter in ((1, 1, 0), (0, 1, 1), (0, 2, 2), (1, 3, 3)))
-    return header + protocols + line(*((roots + (2,)) * 2)) + rules.ljust(64, b"\0") + b"".join(further)
+                     for verdict, reason, counter in ((1, 1, 0), (0, 1, 1), (2, 0, NO_COUNTER), (3, 0, NO_COUNTER)))
+    return header + protocols + line(*((roots + (2,)) * 4)) * 8 + rules.ljust(64, b"\0") + b"".join(further)
 
 
 def image_seeds():
@@ -154,20 +156,20 @@ def image_seeds():
     yield "default-rule", query() + image(plain, [])
     yield "leaf", query() + image((0, NO_MATCH, 1), [])
     listed = line(*([3, 9] + [0xFFFFFFFF] * 5 + [0, 1] + [NO_MATCH] * 6))
-    yield "list", query() + image((LIST | dimension(2) | 35, NO_MATCH, NO_MATCH), [listed])
-    yield "radix", query() + image((RADIX | dimension(0) | 35, NO_MATCH, NO_MATCH),
-                                   [line(*[RADIX | dimension(1) | 1 << 24 | 36] * 16), line(*range(16))])
-    yield "row", query() + image((NO_MATCH, ROW | dimension(3) | 35, NO_MATCH), [line(*[0] * 16)])
-    yield "loop", query() + image((RADIX | dimension(0) | 35, NO_MATCH, NO_MATCH), [line(*[RADIX | dimension(0) | 35] * 16)])
+    yield "list", query() + image((LIST | dimension(2) | FURTHER, NO_MATCH, NO_MATCH), [listed])
+    yield "radix", query() + image((RADIX | dimension(0) | FURTHER, NO_MATCH, NO_MATCH),
+                                   [line(*[RADIX | dimension(1) | 1 << 24 | (FURTHER + 1)] * 16), line(*range(16))])
+    yield "row", query() + image((NO_MATCH, ROW | dimension(3) | FURTHER, NO_MATCH), [line(*[0] * 16)])
+    yield "loop", query() + image((RADIX | dimension(0) | FURTHER, NO_MATCH, NO_MATCH), [line(*[RADIX | dimension(0) | FURTHER] * 16)])
     keys = [fd << 48 for fd in (0xFD00, 0xFD09, 0xFE80)] + [2 ** 64 - 1] * 2
-    high = struct.pack("<5Q6I", *keys, 0, LOW | 36, 2, 3, 3, 3)
+    high = struct.pack("<5Q6I", *keys, 0, LOW | (FURTHER + 1), 2, 3, 3, 3)
     low = struct.pack("<5Q6I", 1, 2, 3, 2 ** 64 - 1, 2 ** 64 - 1, 0, 1, 2, 3, 3, 3)
-    yield "tree-v6", query(is_v6=1, source=PEER6, destination=HOST6) + image(plain, [high, low], v6_root=TREE | 35)
+    yield "tree-v6", query(is_v6=1, source=PEER6, destination=HOST6) + image(plain, [high, low], v6_root=TREE | FURTHER)
     node = struct.pack("<10H11I", *range(1, 11), *range(11))
-    roots = [line(*[TREE | 36 if i % 2 else 1] * 16) for i in range(1)]
-    yield "tree-v4", query(source="0.10.0.3", destination="0.1.0.9") + image(plain, roots + [node], v4=(35, 0))
+    roots = [line(*[TREE | (FURTHER + 1) if i % 2 else 1] * 16) for i in range(1)]
+    yield "tree-v4", query(source="0.10.0.3", destination="0.1.0.9") + image(plain, roots + [node], v4=(FURTHER, 0))
     ports = [line(*[0x00010000] * 16) for _ in range(6)]
-    yield "ports", query() + image(plain, ports, protocol=(PORT_TABLE | 35, PORT_TABLE | 35))
+    yield "ports", query() + image(plain, ports, protocol=(PORT_TABLE | FURTHER, PORT_TABLE | FURTHER))
 
 
 def readback_seeds():

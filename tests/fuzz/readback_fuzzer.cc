@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto lines = fuzz::image_lines(input.bytes(size));
   const compile::ImageReader reader(lines);
   if (!reader.check()) return 0;
-  for (const auto direction : {NW_INGRESS, NW_EGRESS}) (void)reader.endpoint(slot, static_cast<std::uint32_t>(direction));
+  for (std::uint32_t entry = 0; entry < NW_SLOT_ENTRIES; ++entry) (void)reader.endpoint(slot, entry / NW_CHAINS, entry % NW_CHAINS);
   for (const auto family : {Family::v4, Family::v6}) {
     const auto regions = reader.regions(family, {});
     fuzz::require(!regions.empty() && regions.front() == 0 && std::ranges::is_sorted(regions), "regions begin at 0 and ascend");

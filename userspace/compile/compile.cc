@@ -31,10 +31,16 @@ const resolve::ResolvedRule& last_rule(const Chain& chain) {
   return *last->rule;
 }
 
-struct Direction {  // one policy of one direction, shared by the endpoints that have an equal one
+constexpr nw_image_endpoint kUnused = {.roots = {NW_NO_MATCH, NW_NO_MATCH, NW_NO_MATCH}, .default_rule = NW_SLOT_UNUSED};
+constexpr std::size_t kNoList = ~std::size_t{0};
+
+struct List {  // one list of rules, shared by all chains that have an equal one
   const resolve::ChainPolicy* policy = nullptr;
+  resolve::ChainEnd end = resolve::ChainEnd::profiles;
   std::uint32_t direction = NW_INGRESS;
+  bool log = false;  // asked only whether the packet is logged
 };
+using ListNumbers = std::array<std::array<std::size_t, NW_CHAINS>, NW_VARIANTS>;
 
 class Compiler {
  public:
@@ -45,7 +51,8 @@ class Compiler {
 
  private:
   void flatten_all();
-  std::size_t chain_number(const resolve::ChainPolicy& policy, std::uint32_t direction);
+  std::size_t list_number(const List& list);
+  ListNumbers lists_of(const resolve::EndpointPolicy& endpoint);
   Status classify();
   Status classify_addresses();
   Status classify_ports();
@@ -57,6 +64,7 @@ class Compiler {
   Status write_addresses();
   Status write_diagrams();
   Status write_endpoints();
+  Result<std::uint32_t> counter_of(const RuleEntry& entry, std::map<RuleKey, std::uint32_t>::const_iterator& known) const;
   Status write_rules();
 
   const resolve::Resolved& resolved_;
@@ -64,10 +72,10 @@ class Compiler {
   const CompileLimits limits_;
   Predicates predicates_;
   RuleTable table_;
-  std::vector<Direction> directions_;
-  std::vector<std::array<std::size_t, NW_DIRECTIONS>> chain_of_endpoint_;
-  std::vector<Chain> chains_;
-  std::vector<nw_image_endpoint> entries_;  // by chain
+  std::vector<List> lists_;
+  std::vector<ListNumbers> lists_of_endpoint_;
+  std::vector<Chain> chains_;               // by list
+  std::vector<nw_image_endpoint> entries_;  // by list; kUnused: one that says nothing
   Partition<std::uint32_t> v4_, l4_, source_ports_;
   Partition<Uint128> v6_;
   PredicateClasses classes_;
@@ -75,20 +83,36 @@ class Compiler {
   TableImage image_;
 };
 
-std::size_t Compiler::chain_number(const resolve::ChainPolicy& policy, std::uint32_t direction) {
-  for (std::size_t i = 0; i < directions_.size(); ++i)
-    if (directions_[i].direction == direction && *directions_[i].policy == policy) return i;
-  directions_.push_back({&policy, direction});
-  return directions_.size() - 1;
+std::size_t Compiler::list_number(const List& list) {
+  for (std::size_t i = 0; i < lists_.size(); ++i)
+    if (lists_[i].direction == list.direction && lists_[i].end == list.end && lists_[i].log == list.log && *lists_[i].policy == *list.policy)
+      return i;
+  lists_.push_back(list);
+  return lists_.size() - 1;
+}
+
+ListNumbers Compiler::lists_of(const resolve::EndpointPolicy& endpoint) {
+  ListNumbers numbers;
+  for (auto& of_variant : numbers) of_variant.fill(kNoList);
+  for (std::uint32_t chain = 0; chain < NW_CHAINS; ++chain) {
+    const auto end = resolve::end_of(chain);
+    const auto direction = resolve::direction_of(chain);
+    const auto& staged = endpoint.staged[chain];
+    if (staged) numbers[NW_VARIANT_STAGED][chain] = list_number({&*staged, end, direction, false});
+    if (!endpoint.has(chain)) continue;
+    const auto& policy = endpoint.chains[chain];
+    numbers[NW_VARIANT_ENFORCED][chain] = list_number({&policy, end, direction, false});
+    if (resolve::has_log(policy)) numbers[NW_VARIANT_LOG][chain] = list_number({&policy, end, direction, true});
+  }
+  return numbers;
 }
 
 void Compiler::flatten_all() {
-  for (const auto& endpoint : resolved_.endpoints)
-    chain_of_endpoint_.push_back({chain_number(endpoint.chains[NW_CHAIN_INGRESS], NW_INGRESS), chain_number(endpoint.chains[NW_CHAIN_EGRESS], NW_EGRESS)});
+  for (const auto& endpoint : resolved_.endpoints) lists_of_endpoint_.push_back(lists_of(endpoint));
   std::vector<FlatPolicy> flat;
   std::vector<std::vector<std::uint32_t>> keys;
-  for (const auto& it : directions_) {
-    flat.push_back(flatten(*it.policy, it.direction, predicates_, table_));
+  for (const auto& it : lists_) {
+    flat.push_back(it.log ? flatten_log(*it.policy, predicates_, table_) : flatten(*it.policy, it.end, it.direction, predicates_, table_));
     keys.push_back(keys_of(flat.back()));
   }
   table_.number(keys);
@@ -222,7 +246,8 @@ Status Compiler::write_diagrams() {
   const auto before = image_.lines.size();
   DiagramWriter writer(diagrams, image_.lines);
   for (std::size_t i = 0; i < chains_.size(); ++i) {
-    auto& entry = entries_.emplace_back();
+    auto& entry = entries_.emplace_back(kUnused);
+    if (chains_[i].default_rule == NW_SLOT_UNUSED) continue;
     entry.default_rule = chains_[i].default_rule;
     for (std::size_t k = 0; k < 3; ++k) {
       entry.roots[k] = writer.write(roots[i][k]);
@@ -237,7 +262,6 @@ Status Compiler::write_diagrams() {
 }
 
 Status Compiler::write_endpoints() {
-  constexpr nw_image_endpoint kUnused = {.roots = {NW_NO_MATCH, NW_NO_MATCH, NW_NO_MATCH}, .default_rule = NW_SLOT_UNUSED};
   std::vector<nw_image_endpoint> directory;
   for (std::size_t i = 0; i < resolved_.endpoints.size(); ++i) {
     const auto slot = slots_.endpoints.find(resolved_.endpoints[i].host_endpoint);
@@ -248,8 +272,13 @@ Status Compiler::write_endpoints() {
                                    std::to_string(kMostEndpointSlots - 1) + ")");
     const auto end = nw_slot_entry(slot->second + 1, 0, 0);
     if (directory.size() < end) directory.resize(end, kUnused);
-    for (unsigned chain = 0; chain < NW_DIRECTIONS; ++chain)
-      directory[nw_slot_entry(slot->second, NW_VARIANT_ENFORCED, chain)] = entries_[chain_of_endpoint_[i][chain]];
+    for (std::uint32_t variant = 0; variant < NW_VARIANTS; ++variant)
+      for (std::uint32_t chain = 0; chain < NW_CHAINS; ++chain) {
+        const auto list = lists_of_endpoint_[i][variant][chain];
+        if (list == kNoList || entries_[list].default_rule == NW_SLOT_UNUSED) continue;
+        directory[nw_slot_entry(slot->second, variant, chain)] = entries_[list];
+        header_.chains |= nw_chain_bit(variant, chain);
+      }
   }
   header_.endpoint_base = static_cast<std::uint32_t>(image_.lines.size());
   header_.endpoint_slots = static_cast<std::uint32_t>(directory.size() / NW_SLOT_ENTRIES);
@@ -259,24 +288,32 @@ Status Compiler::write_endpoints() {
   return {};
 }
 
+// `known`: where the last slot was; most rules follow one another there as here.
+Result<std::uint32_t> Compiler::counter_of(const RuleEntry& entry, std::map<RuleKey, std::uint32_t>::const_iterator& known) const {
+  if (!is_counted(entry)) return NW_NO_COUNTER;
+  const RuleKey owner{entry.direction, entry.origin};
+  if (known != slots_.rules.end()) ++known;
+  if (known == slots_.rules.end() || known->first != owner) known = slots_.rules.find(owner);
+  if (known == slots_.rules.end())
+    return fail(Errc::internal, "rule " + std::to_string(entry.origin.rule) + " of '" + entry.origin.policy + "' has no slot");
+  if (known->second >= NW_MAX_RULE_COUNTERS)
+    return fail(Errc::limit, "policy '" + entry.origin.policy + "', rule " + std::to_string(entry.origin.rule) +
+                                 ": too many rules (at most " + std::to_string(NW_MAX_RULE_COUNTERS) + ")");
+  return known->second;
+}
+
 Status Compiler::write_rules() {
   std::vector<nw_image_rule> rules;
   auto known = slots_.rules.end();
   for (const auto key : table_.key_by_index()) {
     const auto& entry = table_.entry(key);
-    const RuleKey owner{entry.direction, entry.origin};
-    if (known != slots_.rules.end()) ++known;  // most rules follow one another there as here
-    if (known == slots_.rules.end() || known->first != owner) known = slots_.rules.find(owner);
-    if (known == slots_.rules.end())
-      return fail(Errc::internal, "rule " + std::to_string(entry.origin.rule) + " of '" + entry.origin.policy + "' has no slot");
-    if (known->second >= NW_MAX_RULE_COUNTERS)
-      return fail(Errc::limit, "policy '" + entry.origin.policy + "', rule " + std::to_string(entry.origin.rule) +
-                                   ": too many rules (at most " + std::to_string(NW_MAX_RULE_COUNTERS) + ")");
-    rules.push_back({.verdict = static_cast<__u8>(entry.allow ? NW_ALLOW : NW_DENY),
+    const auto counter = counter_of(entry, known);
+    if (!counter) return fail(counter.error());
+    rules.push_back({.verdict = entry.verdict,
                      .reason = entry.reason,
-                     .staged = 0,
+                     .staged = static_cast<__u8>(entry.origin.staged ? 1 : 0),
                      .pad = 0,
-                     .counter = known->second});
+                     .counter = *counter});
     image_.origins.push_back(entry.origin);
   }
   header_.rule_base = static_cast<std::uint32_t>(image_.lines.size());

@@ -1,4 +1,4 @@
-// Flattening: the tiers and profiles of one direction as ordered terms (criteria -> rule of the rule table).
+// Flattening: the tiers of one chain and what comes after them as ordered terms (criteria -> rule of the rule table).
 //
 // Tiers that hold no Pass are simply strung together: only a Pass needs to know where its tier ends. So a chain is a list of
 // segments, and a Pass of one segment goes on with the next.
@@ -28,7 +28,7 @@ struct Segment {
 
 struct Chain {
   std::vector<Segment> segments;
-  std::uint32_t default_rule = 0;  // where nothing decides
+  std::uint32_t default_rule = NW_SLOT_UNUSED;  // where nothing decides; unused: the chain says nothing
 };
 
 // The same before the rule table is numbered: keys in the place of leaves.
@@ -45,7 +45,11 @@ struct FlatPolicy {
   std::vector<Tier> tiers;  // the last one ends in a key; tiers that can't be reached are left out
 };
 
-FlatPolicy flatten(const resolve::ChainPolicy& policy, std::uint32_t direction, Predicates& predicates, RuleTable& table);
+// Log rules decide nothing and are left out. `direction` is that of the counters.
+FlatPolicy flatten(const resolve::ChainPolicy& policy, resolve::ChainEnd end, std::uint32_t direction, Predicates& predicates,
+                   RuleTable& table);
+// Which packets are logged: a list of two answers only, NW_LOG and NW_NEXT, that ends with the last Log rule. No tiers: no packet is.
+FlatPolicy flatten_log(const resolve::ChainPolicy& policy, Predicates& predicates, RuleTable& table);
 std::vector<std::uint32_t> keys_of(const FlatPolicy& policy);
 // `numbers`: the rule index of every key of keys_of().
 Chain chain_of(const FlatPolicy& policy, const std::vector<std::uint32_t>& numbers);

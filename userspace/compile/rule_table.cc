@@ -13,12 +13,17 @@ std::uint64_t hash_of(const RuleEntry& entry) {
   const std::hash<std::string> text;
   std::uint64_t hash = static_cast<std::uint32_t>(entry.origin.rule);
   for (const std::uint64_t part : {std::uint64_t{text(entry.origin.tier)}, std::uint64_t{text(entry.origin.policy)},
-                                   std::uint64_t{entry.direction} << 16 | (entry.allow ? 256U : 0U) | entry.reason})
+                                   std::uint64_t{entry.direction} << 24 | (entry.origin.staged ? 1U << 16 : 0U) | entry.verdict << 8 |
+                                       entry.reason})
     hash = mix_hash(hash, part);
   return hash;
 }
 
 }  // namespace
+
+bool is_counted(const RuleEntry& entry) {
+  return entry.verdict <= NW_ALLOW && entry.reason != NW_REASON_FORWARDED;
+}
 
 std::uint32_t RuleTable::key(RuleEntry entry) {
   const auto fresh = static_cast<std::uint32_t>(entries_.size());

@@ -1,7 +1,8 @@
 // RuleTable: numbers what decides (rules and ends) so that in every chain what comes first has the lower number.
 //
-// One entry for each (direction, origin, verdict, reason), shared by all chains that have it. Chains that order entries
-// differently (profiles are listed in any order) get entries of their own where they must.
+// One entry for each (direction, origin, verdict, reason), shared by all chains that have it: a rule that is asked for the host's own and
+// for forwarded packets is one, and so is one that an enforced chain and a staged one have. Chains that order entries differently (profiles
+// are listed in any order, a staged policy may stand elsewhere) get entries of their own where they must.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +19,13 @@ constexpr std::uint32_t kPassKey = 0xffffffffU;
 struct RuleEntry {
   std::uint32_t direction = NW_INGRESS;
   resolve::Origin origin;
-  bool allow = false;
+  std::uint8_t verdict = NW_DENY;
   std::uint8_t reason = NW_REASON_POLICY;
   bool operator==(const RuleEntry&) const = default;
 };
+
+// What no rule says has no counter: an open end, an end where the next stage goes on, "to be logged".
+bool is_counted(const RuleEntry& entry);
 
 class RuleTable {
  public:

@@ -40,13 +40,16 @@ void sort_unique(std::vector<Key>& keys) {
   keys.erase(doubles.begin(), doubles.end());
 }
 
-// Everything that can decide in this direction, reachable or not: what is reachable changes with addresses, slots need not.
-void add_keys(const resolve::ChainPolicy& policy, std::uint32_t direction, std::vector<RuleKey>& keys) {
+// Everything that can decide in a chain, reachable or not: what is reachable changes with addresses, slots need not.
+void add_keys(const resolve::ChainPolicy& policy, std::uint32_t chain, std::vector<RuleKey>& keys) {
+  const auto direction = resolve::direction_of(chain);
+  const auto end = resolve::end_of(chain);
   for (const auto& tier : policy.tiers) {
     for (const auto& rule : tier.rules)
       if (rule.action == model::Action::Allow || rule.action == model::Action::Deny) keys.push_back({direction, rule.origin});
-    keys.push_back({direction, {.tier = tier.name, .policy = "", .rule = -1}});
+    if (end != resolve::ChainEnd::next || tier.end == model::TierAction::Deny) keys.push_back({direction, resolve::origin_of_end(tier)});
   }
+  if (end != resolve::ChainEnd::profiles) return;
   for (const auto& rule : policy.profile_rules)
     if (rule.action != model::Action::Log) keys.push_back({direction, rule.origin});
   keys.push_back({direction, {}});
@@ -59,8 +62,10 @@ Slots assign_slots(const Slots& previous, const resolve::Resolved& resolved) {
   std::vector<RuleKey> rules;
   for (const auto& endpoint : resolved.endpoints) {
     endpoints.push_back(endpoint.host_endpoint);
-    add_keys(endpoint.chains[NW_CHAIN_INGRESS], NW_INGRESS, rules);
-    add_keys(endpoint.chains[NW_CHAIN_EGRESS], NW_EGRESS, rules);
+    for (std::uint32_t chain = 0; chain < NW_CHAINS; ++chain) {
+      if (endpoint.has(chain)) add_keys(endpoint.chains[chain], chain, rules);
+      if (endpoint.staged[chain]) add_keys(*endpoint.staged[chain], chain, rules);
+    }
   }
   sort_unique(endpoints);
   sort_unique(rules);

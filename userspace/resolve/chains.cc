@@ -1,5 +1,7 @@
 #include "resolve/endpoint_policy.h"
 
+#include <algorithm>
+
 namespace nodewall::resolve {
 
 ChainEnd end_of(std::uint32_t chain) {
@@ -22,6 +24,12 @@ std::uint32_t direction_of(std::uint32_t chain) {
 }
 
 Origin origin_of_end(const ResolvedTier& tier) { return {.tier = tier.name, .policy = "", .rule = -1, .staged = tier.staged}; }
+
+bool has_log(const ChainPolicy& policy) {
+  const auto is_log = [](const ResolvedRule& rule) { return rule.action == model::Action::Log; };
+  return std::ranges::any_of(policy.tiers, [&](const auto& tier) { return std::ranges::any_of(tier.rules, is_log); }) ||
+         std::ranges::any_of(policy.profile_rules, is_log);
+}
 
 std::string_view chain_name(std::uint32_t chain) {
   switch (chain) {

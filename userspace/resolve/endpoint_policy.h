@@ -90,6 +90,7 @@ struct ChainPolicy {
   std::vector<ResolvedRule> profile_rules;  // INGRESS and EGRESS only; Pass in a profile is Deny
   bool operator==(const ChainPolicy&) const = default;
 };
+bool has_log(const ChainPolicy& policy);  // a Log rule, reachable or not
 
 struct EndpointPolicy {
   std::string host_endpoint;

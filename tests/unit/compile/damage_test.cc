@@ -40,8 +40,8 @@ resolve::Resolved many_rules(std::uint32_t count) {
   resolve::Resolved resolved;
   auto& endpoint = resolved.endpoints.emplace_back();
   endpoint.host_endpoint = "hep";
-  endpoint.ingress.tiers.push_back({.name = "default", .rules = {}, .end = model::TierAction::Deny});
-  auto& rules = endpoint.ingress.tiers.back().rules;
+  endpoint.chains[NW_CHAIN_INGRESS].tiers.push_back({.name = "default", .rules = {}, .end = model::TierAction::Deny});
+  auto& rules = endpoint.chains[NW_CHAIN_INGRESS].tiers.back().rules;
   for (std::uint32_t i = 0; i < 2 * count; ++i) {
     rules.push_back(tcp_port(static_cast<std::uint16_t>(1 + i % 50000), static_cast<std::int32_t>(i)));
     Cidr net{Address::v4(0x10000000U + i * 2654435U), 28};
@@ -72,7 +72,12 @@ nw_query random_query(std::mt19937_64& random) {
 }  // namespace
 
 TEST_CASE("a damaged image yields an answer or a fault, and is never read outside") {
-  auto image = compile(many_rules(200), assign_slots({}, many_rules(200)));
+  auto resolved = many_rules(200);
+  auto& endpoint = resolved.endpoints[0];
+  endpoint.chains[NW_CHAIN_FORWARD_INGRESS] = endpoint.chains[NW_CHAIN_INGRESS];
+  endpoint.chains[NW_CHAIN_FORWARD_INGRESS].tiers[0].rules[7].action = model::Action::Log;
+  endpoint.staged[NW_CHAIN_PRE_DNAT] = endpoint.chains[NW_CHAIN_INGRESS];
+  const auto image = compile(resolved, assign_slots({}, resolved));
   REQUIRE(image);
   std::mt19937_64 random(11);
   std::size_t faults = 0;
@@ -90,6 +95,8 @@ TEST_CASE("a damaged image yields an answer or a fault, and is never read outsid
     for (int i = 0; i < 20; ++i) {
       auto query = random_query(random);
       query.slot = random() % 3;
+      query.variant = random() % NW_VARIANTS;
+      query.chain = random() % NW_CHAINS;
       nw_answer answer{};
       nw_walk(counted_image{&lines}, &query, &answer);
       faults += answer.rule == NW_WALK_FAULT;
@@ -132,11 +139,11 @@ TEST_CASE("a lookup touches a bounded number of lines whatever the number of rul
 TEST_CASE("too many classes of ports are refused with policy, rule and number") {
   resolve::Resolved resolved;
   auto& endpoint = resolved.endpoints.emplace_back();
-  endpoint.ingress.tiers.push_back({.name = "default", .rules = {}, .end = model::TierAction::Deny});
+  endpoint.chains[NW_CHAIN_INGRESS].tiers.push_back({.name = "default", .rules = {}, .end = model::TierAction::Deny});
   for (std::int32_t i = 0; i < 80000; ++i) {
     auto made = tcp_port(static_cast<std::uint16_t>(1 + i / 2), i);
     if (i % 2 != 0) made.protocols.flip(6).set(17);
-    endpoint.ingress.tiers.back().rules.push_back(made);
+    endpoint.chains[NW_CHAIN_INGRESS].tiers.back().rules.push_back(made);
   }
   const auto image = compile(resolved, assign_slots({}, resolved));
   REQUIRE_FALSE(image);
@@ -148,7 +155,7 @@ TEST_CASE("combinations of networks that do not fit are refused with a policy an
   resolve::Resolved resolved;
   std::mt19937_64 random(9);
   auto& endpoint = resolved.endpoints.emplace_back();
-  endpoint.ingress.tiers.push_back({.name = "default", .rules = {}, .end = model::TierAction::Deny});
+  endpoint.chains[NW_CHAIN_INGRESS].tiers.push_back({.name = "default", .rules = {}, .end = model::TierAction::Deny});
   constexpr std::uint32_t kHosts = 2000;
   for (std::uint32_t i = 0; i < 40; ++i) {  // random halves of two large networks, in every combination
     for (unsigned side = 0; side < 2; ++side) {
@@ -159,7 +166,7 @@ TEST_CASE("combinations of networks that do not fit are refused with a policy an
     auto made = rule(model::Action::Allow, "wide", static_cast<std::int32_t>(i));
     made.source.in = {2 * i};
     made.destination.in = {2 * i + 1};
-    endpoint.ingress.tiers.back().rules.push_back(made);
+    endpoint.chains[NW_CHAIN_INGRESS].tiers.back().rules.push_back(made);
   }
   const auto slots = assign_slots({}, resolved);
   for (const CompileLimits limits : {CompileLimits{.diagram_nodes = 20000}, CompileLimits{.diagram_steps = 20000}}) {

@@ -23,7 +23,7 @@ TEST_CASE("every list of three rules in two tiers answers every pair of addresse
   resolved.sets = {{{cidr("10.0.0.1")}}, {{cidr("10.0.0.2")}}};
   resolved.endpoints.resize(1);
   resolved.endpoints[0].host_endpoint = "hep";
-  auto& tiers = resolved.endpoints[0].ingress.tiers;
+  auto& tiers = resolved.endpoints[0].chains[NW_CHAIN_INGRESS].tiers;
   std::vector<resolve::PacketQuery> packets;
   for (const auto* source : {"10.0.0.1", "10.0.0.3"})
     for (const auto* destination : {"10.0.0.2", "10.0.0.4"}) packets.push_back(packet(source, destination, 6));
@@ -56,7 +56,7 @@ TEST_CASE("every port and every ICMP type and code has the class it should have"
   by_type.protocols.reset().set(1);
   by_type.icmp = model::Icmp{.type = 3, .code = {}};
   by_type.not_icmp = model::Icmp{.type = 3, .code = 4};
-  resolved.endpoints[0].ingress.tiers = {{.name = "t", .rules = {by_port, by_type}, .end = model::TierAction::Deny}};
+  resolved.endpoints[0].chains[NW_CHAIN_INGRESS].tiers = {{.name = "t", .rules = {by_port, by_type}, .end = model::TierAction::Deny}};
   const auto image = compile(resolved, assign_slots({}, resolved));
   REQUIRE(image);
   std::size_t wrong = 0;

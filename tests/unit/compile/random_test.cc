@@ -3,7 +3,6 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "oracle/oracle.h"
 #include "reference.h"
 
 namespace nodewall::compile::test {
@@ -105,9 +104,17 @@ void random_protocols(Random& random, resolve::ResolvedRule& rule) {
   }
 }
 
-resolve::ResolvedRule random_rule(Random& random, std::size_t sets, unsigned pass_percent) {
+// How often, in percent.
+struct Actions {
+  unsigned pass = 0, log = 0, staged = 0;
+};
+
+resolve::ResolvedRule random_rule(Random& random, std::size_t sets, const Actions& actions) {
   resolve::ResolvedRule rule;
-  rule.action = chance(random, pass_percent) ? model::Action::Pass : chance(random, 50) ? model::Action::Allow : model::Action::Deny;
+  rule.action = chance(random, actions.pass)  ? model::Action::Pass
+                : chance(random, actions.log) ? model::Action::Log
+                : chance(random, 50)          ? model::Action::Allow
+                                              : model::Action::Deny;
   random_protocols(random, rule);
   if (rule.v4 && rule.v6 && chance(random, 20)) (chance(random, 50) ? rule.v4 : rule.v6) = false;
   const auto where = below(random, 4);
@@ -118,11 +125,12 @@ resolve::ResolvedRule random_rule(Random& random, std::size_t sets, unsigned pas
   return rule;
 }
 
-void random_rules(Random& random, std::size_t sets, const std::string& tier, unsigned pass, std::vector<resolve::ResolvedRule>& rules) {
+void random_rules(Random& random, std::size_t sets, const std::string& tier, const Actions& actions,
+                  std::vector<resolve::ResolvedRule>& rules) {
   std::int32_t index = 0, policy = 0;
   for (auto i = below(random, 9); i > 0; --i) {
-    rules.push_back(random_rule(random, sets, pass));
-    rules.back().origin = {tier, "policy" + std::to_string(policy), index++};
+    rules.push_back(random_rule(random, sets, actions));
+    rules.back().origin = {tier, "policy" + std::to_string(policy), index++, chance(random, actions.staged)};
     if (chance(random, 10) && rules.size() > 1 && rules[rules.size() - 2].origin.tier == tier) {  // a rule split by named ports
       rules.back().origin = rules[rules.size() - 2].origin;
       rules.back().action = rules[rules.size() - 2].action;
@@ -134,18 +142,34 @@ void random_rules(Random& random, std::size_t sets, const std::string& tier, uns
   }
 }
 
-resolve::ChainPolicy random_direction(Random& random, std::size_t sets) {
+resolve::ChainPolicy random_chain(Random& random, std::size_t sets, std::uint32_t chain, unsigned staged = 0) {
   resolve::ChainPolicy policy;
-  const unsigned pass = chance(random, 50) ? 25 : 0;
+  const Actions actions{.pass = chance(random, 50) ? 25U : 0, .log = chance(random, 40) ? 30U : 0, .staged = staged};
   const auto tiers = below(random, 4);
   for (std::size_t i = 0; i < tiers; ++i) {
     auto& tier = policy.tiers.emplace_back();
     tier.name = "tier" + std::to_string(i);
-    tier.end = chance(random, 50) ? model::TierAction::Pass : model::TierAction::Deny;
-    random_rules(random, sets, tier.name, pass, tier.rules);
+    tier.end = resolve::end_of(chain) == resolve::ChainEnd::next || chance(random, 50) ? model::TierAction::Pass : model::TierAction::Deny;
+    tier.staged = chance(random, staged);
+    random_rules(random, sets, tier.name, actions, tier.rules);
   }
-  if (chance(random, 70)) random_rules(random, sets, "", pass, policy.profile_rules);
+  if (resolve::end_of(chain) == resolve::ChainEnd::profiles && chance(random, 70))
+    random_rules(random, sets, "", {.pass = actions.pass, .log = actions.log}, policy.profile_rules);
   return policy;
+}
+
+// The chain with rules of staged policies between its own, in place of some, or one of its own.
+resolve::ChainPolicy random_staged(Random& random, std::size_t sets, std::uint32_t chain, const resolve::ChainPolicy& enforced) {
+  if (enforced.tiers.empty() || chance(random, 30)) return random_chain(random, sets, chain, 50);
+  auto staged = enforced;
+  for (auto& tier : staged.tiers) {
+    std::vector<resolve::ResolvedRule> more;
+    random_rules(random, sets, tier.name, {.pass = 20, .log = 10, .staged = 100}, more);
+    const auto at = static_cast<std::ptrdiff_t>(below(random, tier.rules.size() + 1));
+    tier.rules.insert(tier.rules.begin() + at, more.begin(), more.end());
+  }
+  if (chance(random, 30)) std::ranges::reverse(staged.tiers);
+  return staged;
 }
 
 resolve::Resolved random_policy(Random& random) {
@@ -155,8 +179,14 @@ resolve::Resolved random_policy(Random& random) {
   for (std::size_t i = 0, count = 1 + below(random, 3); i < count; ++i) {
     auto& endpoint = resolved.endpoints.emplace_back();
     endpoint.host_endpoint = "hep" + std::to_string(i);
-    endpoint.chains[NW_CHAIN_INGRESS] = random_direction(random, sets);
-    endpoint.chains[NW_CHAIN_EGRESS] = random_direction(random, sets);
+    for (std::uint32_t chain = 0; chain <= NW_CHAIN_PRE_DNAT; ++chain) {
+      if (chain <= NW_CHAIN_EGRESS || chance(random, 30)) endpoint.chains[chain] = random_chain(random, sets, chain);
+      if (chance(random, 20)) endpoint.staged[chain] = random_staged(random, sets, chain, endpoint.chains[chain]);
+    }
+    if (chance(random, 20)) {  // policies with applyOnForward: the same rules for both
+      endpoint.chains[NW_CHAIN_FORWARD_INGRESS] = endpoint.chains[NW_CHAIN_INGRESS];
+      endpoint.chains[NW_CHAIN_FORWARD_INGRESS].profile_rules.clear();
+    }
     if (i > 0 && chance(random, 40)) {  // the same rules in another order, as profiles can be
       endpoint.chains[NW_CHAIN_INGRESS] = resolved.endpoints[0].chains[NW_CHAIN_INGRESS];
       std::ranges::reverse(endpoint.chains[NW_CHAIN_INGRESS].profile_rules);
@@ -203,46 +233,60 @@ resolve::PacketQuery random_packet(Random& random, const resolve::Resolved& reso
   return packet;
 }
 
-std::string text(const resolve::Judgement& it) {
-  return std::string(it.allow ? "allow" : "deny") + " reason " + std::to_string(it.reason) + " " + it.origin.tier + "/" +
-         it.origin.policy + "/" + std::to_string(it.origin.rule);
+std::string text(const ChainAnswer& it) {
+  return "verdict " + std::to_string(it.verdict) + " reason " + std::to_string(it.reason) + " " + it.origin.tier + "/" +
+         it.origin.policy + "/" + std::to_string(it.origin.rule) + (it.origin.staged ? " of a staged policy" : "") +
+         (it.staged ? " staged" : "");
+}
+
+struct Counts {
+  std::size_t asked = 0;
+  std::array<std::size_t, 4> verdicts{};  // NW_DENY, NW_ALLOW, NW_NEXT, NW_LOG
+  std::size_t staged = 0;
+};
+
+// Every variant of every chain of one endpoint.
+void ask_all(const resolve::Resolved& resolved, const TableImage& image, std::uint32_t slot, std::size_t endpoint,
+             const resolve::PacketQuery& packet, std::array<Counts, NW_VARIANTS>& counts) {
+  for (const std::uint32_t variant : {NW_VARIANT_ENFORCED, NW_VARIANT_LOG, NW_VARIANT_STAGED})
+    for (std::uint32_t chain = 0; chain < NW_CHAINS; ++chain) {
+      const auto expected = scan(resolved, endpoint, variant, chain, packet);
+      const auto answer = test::ask(image, slot, variant, chain, packet);
+      auto& count = counts[variant];
+      ++count.asked;
+      ++count.verdicts[expected.verdict];
+      count.staged += expected.staged;
+      if (answer == expected) continue;
+      CAPTURE(to_string(packet.source), to_string(packet.destination), packet.protocol, packet.source_port, packet.destination_port,
+              endpoint, variant, chain);
+      REQUIRE(text(answer) == text(expected));
+    }
 }
 
 }  // namespace
 
-TEST_CASE("the image answers random packets as a scan over the rules does") {
+TEST_CASE("every variant of every chain of the image answers random packets as a scan over the rules does") {
   const auto first = seed();
-  std::size_t judged = 0, allowed = 0, by_oracle = 0;
+  std::array<Counts, NW_VARIANTS> counts{};
   for (std::uint64_t round = 0; round < 2000; ++round) {
+    CAPTURE(first + round);
     Random random(first + round);
-    auto resolved = random_policy(random);
+    const auto resolved = random_policy(random);
     const auto slots = assign_slots({}, resolved);
     const auto image = compile(resolved, slots);
     REQUIRE(image);
-    for (int i = 0; i < 100; ++i) {
-      auto packet = random_packet(random, resolved);
+    for (int i = 0; i < 20; ++i) {
+      const auto packet = random_packet(random, resolved);
       const auto endpoint = below(random, resolved.endpoints.size());
-      const auto expected = scan(resolved, endpoint, packet);
-      packet.interface = "eth0";
-      resolved.assignments = {{.interface = "eth0", .ifindex = 1, .endpoint = static_cast<std::uint32_t>(endpoint)}};
-      resolved.local_addresses = {packet.destination};
-      if (!oracle::judge_before_policy(resolved, packet)) {
-        ++by_oracle;
-        CHECK(oracle::judge(resolved, packet) == expected);
-      }
-      const auto answer = evaluate(*image, slots.endpoints.at(resolved.endpoints[endpoint].host_endpoint), packet);
-      ++judged;
-      allowed += answer.allow ? 1 : 0;
-      if (answer == expected) continue;
-      CAPTURE(first + round, i, to_string(packet.source), to_string(packet.destination), packet.protocol, packet.source_port,
-              packet.destination_port, packet.direction, endpoint);
-      REQUIRE(text(answer) == text(expected));
+      ask_all(resolved, *image, slots.endpoints.at(resolved.endpoints[endpoint].host_endpoint), endpoint, packet, counts);
     }
   }
-  std::cout << judged << " packets, " << allowed << " allowed, " << by_oracle << " judged by the oracle too\n";
-  CHECK(by_oracle > judged / 4);
-  CHECK(allowed > judged / 20);
-  CHECK(allowed < judged - judged / 20);
+  const auto share = [](std::size_t part, const Counts& whole) { return static_cast<double>(part) / static_cast<double>(whole.asked); };
+  const auto& enforced = counts[NW_VARIANT_ENFORCED];
+  for (const auto verdict : {NW_DENY, NW_ALLOW, NW_NEXT}) CHECK(share(enforced.verdicts[static_cast<std::size_t>(verdict)], enforced) > 0.05);
+  CHECK(enforced.staged == 0);
+  CHECK(share(counts[NW_VARIANT_LOG].verdicts[NW_LOG], counts[NW_VARIANT_LOG]) > 0.01);
+  CHECK(share(counts[NW_VARIANT_STAGED].staged, counts[NW_VARIANT_STAGED]) > 0.01);
 }
 
 }  // namespace nodewall::compile::test

@@ -5,6 +5,7 @@
 #include <random>
 #include <string>
 
+#include "compile/image_reader.h"
 #include "compile/table_image.h"
 
 namespace nodewall::compile::test {
@@ -62,21 +63,80 @@ inline bool matches(const resolve::Resolved& resolved, const resolve::ResolvedRu
          side_matches(resolved, rule.destination, packet.destination, has_ports, packet.destination_port);
 }
 
-inline resolve::Judgement scan(const resolve::Resolved& resolved, std::size_t endpoint, const resolve::PacketQuery& packet) {
-  const auto& it = resolved.endpoints[endpoint];
-  const auto& policy = packet.direction == NW_INGRESS ? it.ingress : it.egress;
+// What one chain says.
+struct ChainAnswer {
+  std::uint32_t verdict = NW_DENY;  // NW_DENY, NW_ALLOW, NW_NEXT, NW_LOG
+  std::uint32_t reason = NW_REASON_NONE;
+  resolve::Origin origin;
+  bool staged = false;
+  bool operator==(const ChainAnswer&) const = default;
+};
+
+inline ChainAnswer ask(const TableImage& image, std::uint32_t slot, std::uint32_t variant, std::uint32_t chain,
+                       const resolve::PacketQuery& packet) {
+  const auto found = ImageReader(image.lines).ask(slot, variant, chain, packet);
+  ChainAnswer answer{found.verdict, found.reason, {}, found.staged};
+  if (found.rule < image.origins.size()) answer.origin = image.origins[found.rule];
+  return answer;
+}
+
+inline const resolve::ResolvedRule* first_match(const resolve::Resolved& resolved, const std::vector<resolve::ResolvedRule>& rules,
+                                                bool with_log, const resolve::PacketQuery& packet) {
+  for (const auto& rule : rules)
+    if ((with_log || rule.action != model::Action::Log) && matches(resolved, rule, packet)) return &rule;
+  return nullptr;
+}
+
+inline ChainAnswer rule_answer(const resolve::ResolvedRule& rule, std::uint32_t reason) {
+  const std::uint32_t verdict = rule.action == model::Action::Allow ? NW_ALLOW : NW_DENY;
+  return {verdict, reason, rule.origin, rule.origin.staged};
+}
+
+// What the list of rules says that is enforced, or would be (`policy` a staged one).
+inline ChainAnswer scan_list(const resolve::Resolved& resolved, const resolve::ChainPolicy& policy, std::uint32_t chain,
+                             const resolve::PacketQuery& packet) {
   for (const auto& tier : policy.tiers) {
-    const auto found = std::ranges::find_if(tier.rules, [&](const auto& rule) { return matches(resolved, rule, packet); });
-    if (found == tier.rules.end()) {
-      if (tier.end == model::TierAction::Pass) continue;
-      return {false, NW_REASON_TIER_DEFAULT, {.tier = tier.name, .policy = "", .rule = -1}};
-    }
-    if (found->action == model::Action::Pass) continue;
-    return {found->action == model::Action::Allow, NW_REASON_POLICY, found->origin};
+    const auto* rule = first_match(resolved, tier.rules, false, packet);
+    if (rule == nullptr && tier.end == model::TierAction::Deny)
+      return {NW_DENY, NW_REASON_TIER_DEFAULT, {tier.name, "", -1, tier.staged}, tier.staged};
+    if (rule == nullptr || rule->action == model::Action::Pass) continue;
+    return rule_answer(*rule, NW_REASON_POLICY);
   }
-  for (const auto& rule : policy.profile_rules)
-    if (matches(resolved, rule, packet)) return {rule.action == model::Action::Allow, NW_REASON_PROFILE, rule.origin};
-  return {false, NW_REASON_NO_PROFILE, {}};
+  switch (resolve::end_of(chain)) {
+    case resolve::ChainEnd::open: return {NW_ALLOW, NW_REASON_FORWARDED, {}, false};
+    case resolve::ChainEnd::next: return {NW_NEXT, NW_REASON_NONE, {}, false};
+    case resolve::ChainEnd::profiles: break;
+  }
+  const auto* rule = first_match(resolved, policy.profile_rules, false, packet);
+  return rule == nullptr ? ChainAnswer{NW_DENY, NW_REASON_NO_PROFILE, {}, false} : rule_answer(*rule, NW_REASON_PROFILE);
+}
+
+// Is the packet logged: does a Log rule match before what decides?
+inline bool scan_log(const resolve::Resolved& resolved, const resolve::ChainPolicy& policy, const resolve::PacketQuery& packet) {
+  for (const auto& tier : policy.tiers) {
+    const auto* rule = first_match(resolved, tier.rules, true, packet);
+    if (rule == nullptr && tier.end == model::TierAction::Deny) return false;
+    if (rule == nullptr || rule->action == model::Action::Pass) continue;
+    return rule->action == model::Action::Log;
+  }
+  const auto* rule = first_match(resolved, policy.profile_rules, true, packet);
+  return rule != nullptr && rule->action == model::Action::Log;
+}
+
+// A variant of a chain of an endpoint; one that it does not have leaves it to the next stage.
+inline ChainAnswer scan(const resolve::Resolved& resolved, std::size_t endpoint, std::uint32_t variant, std::uint32_t chain,
+                        const resolve::PacketQuery& packet) {
+  const auto& it = resolved.endpoints[endpoint];
+  const ChainAnswer kNext = {NW_NEXT, NW_REASON_NONE, {}, false};
+  if (variant == NW_VARIANT_STAGED) return it.staged[chain] ? scan_list(resolved, *it.staged[chain], chain, packet) : kNext;
+  if (!it.has(chain)) return kNext;
+  if (variant == NW_VARIANT_ENFORCED) return scan_list(resolved, it.chains[chain], chain, packet);
+  return scan_log(resolved, it.chains[chain], packet) ? ChainAnswer{NW_LOG, NW_REASON_NONE, {}, false} : kNext;
+}
+
+inline resolve::Judgement scan(const resolve::Resolved& resolved, std::size_t endpoint, const resolve::PacketQuery& packet) {
+  const auto answer = scan(resolved, endpoint, NW_VARIANT_ENFORCED, packet.direction, packet);
+  return {answer.verdict == NW_ALLOW, answer.reason, answer.origin};
 }
 
 }  // namespace nodewall::compile::test

@@ -21,7 +21,7 @@ resolve::Resolved one_endpoint(std::vector<resolve::AddressSet> sets, std::vecto
   resolved.sets = std::move(sets);
   auto& endpoint = resolved.endpoints.emplace_back();
   endpoint.host_endpoint = "hep";
-  endpoint.ingress.tiers.push_back({.name = "default", .rules = std::move(rules), .end = model::TierAction::Deny});
+  endpoint.chains[NW_CHAIN_INGRESS].tiers.push_back({.name = "default", .rules = std::move(rules), .end = model::TierAction::Deny});
   return resolved;
 }
 

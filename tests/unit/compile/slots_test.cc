@@ -10,7 +10,7 @@ resolve::Resolved with_endpoints(const std::vector<std::string>& names) {
   for (const auto& name : names) {
     auto& endpoint = resolved.endpoints.emplace_back();
     endpoint.host_endpoint = name;
-    endpoint.ingress.tiers = {{.name = "default", .rules = {rule(model::Action::Allow, name, 0)}, .end = model::TierAction::Deny}};
+    endpoint.chains[NW_CHAIN_INGRESS].tiers = {{.name = "default", .rules = {rule(model::Action::Allow, name, 0)}, .end = model::TierAction::Deny}};
   }
   return resolved;
 }
@@ -41,6 +41,34 @@ TEST_CASE("everything that can decide has a counter of its own in each direction
   CHECK_FALSE(slots.rules.contains({NW_EGRESS, {"default", "a", 0}}));
   std::map<std::uint32_t, int> owners;
   for (const auto& [key, slot] : slots.rules) CHECK(++owners[slot] == 1);
+}
+
+TEST_CASE("a rule has one counter for all chains of its direction, a staged policy one of its own") {
+  auto resolved = with_endpoints({"a"});
+  auto& endpoint = resolved.endpoints[0];
+  endpoint.chains[NW_CHAIN_FORWARD_INGRESS] = endpoint.chains[NW_CHAIN_INGRESS];
+  const auto before = assign_slots({}, with_endpoints({"a"})).rules.size();
+  CHECK(assign_slots({}, resolved).rules.size() == before);
+  auto staged = rule(model::Action::Deny, "a", 0);  // the name of one that is enforced
+  staged.origin.staged = true;
+  endpoint.staged[NW_CHAIN_INGRESS] = endpoint.chains[NW_CHAIN_INGRESS];
+  endpoint.staged[NW_CHAIN_INGRESS]->tiers[0].rules.push_back(staged);
+  endpoint.staged[NW_CHAIN_INGRESS]->tiers.push_back({.name = "new", .rules = {}, .staged = true});
+  const auto slots = assign_slots({}, resolved);
+  CHECK(slots.rules.size() == before + 2);
+  CHECK(slots.rules.contains({NW_INGRESS, {"default", "a", 0, true}}));
+  CHECK(slots.rules.contains({NW_INGRESS, {"new", "", -1, true}}));
+}
+
+TEST_CASE("where a chain leaves the packet to the next stage or open there is no counter") {
+  auto resolved = with_endpoints({"a"});
+  auto& endpoint = resolved.endpoints[0];
+  const auto before = assign_slots({}, resolved).rules;
+  for (const auto chain : {NW_CHAIN_UNTRACKED_EGRESS, NW_CHAIN_FORWARD_EGRESS, NW_CHAIN_PRE_DNAT})
+    endpoint.chains[chain].tiers = {{.name = "t" + std::to_string(chain), .rules = {}, .end = model::TierAction::Pass}};
+  auto slots = assign_slots({}, resolved).rules;
+  CHECK(slots.erase({NW_EGRESS, {"t3", "", -1}}) == 1);  // the end of a tier is Deny some day
+  CHECK(slots.size() == before.size());
 }
 
 TEST_CASE("a slot that two owners claim goes to one of them") {
