@@ -26,6 +26,13 @@ std::string_view name(Way way) {
   return "nobody";
 }
 
+resolve::Judgement shown_by(Way way, resolve::Judgement judgement) {
+  if (way == Way::oracle || way == Way::image) return judgement;
+  judgement.logged = false;
+  judgement.staged.reset();
+  return judgement;
+}
+
 Result<Judges> Judges::open(With with) {
   Judges judges;
   if (with == With::program) {
@@ -113,10 +120,9 @@ std::optional<std::uint32_t> Judges::slot_of(const std::string& interface) const
 }
 
 Result<resolve::Judgement> Judges::by_image(const resolve::PacketQuery& packet) const {
-  if (const auto early = oracle::judge_before_policy(resolved_, packet)) return *early;
-  const auto slot = slot_of(packet.interface);
-  if (!slot) return resolve::Judgement{true, NW_REASON_NO_ENDPOINT, {}};
-  return compile::evaluate(image_, *slot, packet);
+  return oracle::judge(resolved_, packet, [&](std::uint32_t endpoint, std::uint32_t variant, std::uint32_t chain, const resolve::PacketQuery& it) {
+    return compile::ask(image_, slots_.endpoints.at(resolved_.endpoints[endpoint].host_endpoint), variant, chain, it);
+  });
 }
 
 Result<resolve::Judgement> Judges::by_program(kernel::Hook hook, const resolve::PacketQuery& packet) {

@@ -20,6 +20,9 @@ namespace nodewall::test {
 enum class Way { oracle, image, tc, xdp };
 std::string_view name(Way way);
 
+// The part of a judgement that this way shows: two ways agree if they agree in it. The program's test run says verdict, reason and origin.
+resolve::Judgement shown_by(Way way, resolve::Judgement judgement);
+
 class Judges {
  public:
   enum class With { user_space, program };  // the program needs privileges

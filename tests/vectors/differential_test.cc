@@ -52,7 +52,7 @@ std::vector<Way> dissenters(Judges& judges, const resolve::PacketQuery& packet, 
   const auto truth = answer(judges, Way::oracle, packet);
   for (const auto way : judges.ways(packet)) {
     const auto given = answer(judges, way, packet);
-    if (!given || !truth || *given != *truth) out.push_back(way);
+    if (!given || !truth || *given != shown_by(way, *truth)) out.push_back(way);
   }
   return out;
 }
@@ -130,7 +130,7 @@ TEST_CASE("a planted defect is noticed, shrunk to one rule and written as a vect
     auto answer = of.judge(way, packet);
     if (way != Way::image || !answer || answer->reason != NW_REASON_POLICY) return answer;
     for (const auto& endpoint : of.resolved().endpoints) {
-      for (const auto& tier : (packet.direction == NW_INGRESS ? endpoint.ingress : endpoint.egress).tiers) {
+      for (const auto& tier : endpoint.chains[packet.direction].tiers) {
         for (const auto& rule : tier.rules) {
           if (rule.origin == answer->origin && !rule.source.not_in.empty()) answer->allow = !answer->allow;
         }

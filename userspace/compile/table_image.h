@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "maps/policy.h"
+#include "oracle/oracle.h"
 #include "resolve/endpoint_policy.h"
 #include "resolve/packet.h"
 
@@ -62,7 +63,11 @@ struct CompileLimits {
 
 Result<TableImage> compile(const resolve::Resolved& resolved, const Slots& slots, const CompileLimits& limits = {});
 
-// The image walked in user space with the program's own text (maps/policy_walk.h). `endpoint` is a slot.
+// The image walked in user space with the program's own text (maps/policy_walk.h): for oracle::judge, which knows the way of a packet.
+// `slot` is an endpoint's; a chain that it does not have in this variant answers NW_NEXT.
+oracle::ChainVerdict ask(const TableImage& image, std::uint32_t slot, std::uint32_t variant, std::uint32_t chain,
+                         const resolve::PacketQuery& packet);
+// One chain of the packet's direction, of a slot.
 resolve::Judgement evaluate(const TableImage& image, std::uint32_t endpoint, const resolve::PacketQuery& packet);
 
 }  // namespace nodewall::compile

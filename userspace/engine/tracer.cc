@@ -105,10 +105,9 @@ std::optional<std::uint32_t> Tracer::State::slot_of(const std::string& interface
 
 Result<resolve::Judgement> Tracer::State::by_image(const resolve::PacketQuery& packet) {
   if (auto done = need_image(); !done) return fail(done.error());
-  if (const auto early = oracle::judge_before_policy(resolved, packet)) return *early;
-  const auto slot = slot_of(packet.interface);
-  if (!slot) return resolve::Judgement{true, NW_REASON_NO_ENDPOINT, {}};
-  return compile::evaluate(*image, *slot, packet);
+  return oracle::judge(resolved, packet, [&](std::uint32_t endpoint, std::uint32_t variant, std::uint32_t chain, const resolve::PacketQuery& it) {
+    return compile::ask(*image, slots.endpoints.at(resolved.endpoints[endpoint].host_endpoint), variant, chain, it);
+  });
 }
 
 // The program remembers flows; a trace does not.

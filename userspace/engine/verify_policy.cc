@@ -221,7 +221,8 @@ class Comparison {
     const auto number = report_.asked++;
     if (number < oracle_first_ || number % oracle_stride_ == 0) {
       ++report_.oracle_checks;
-      if (oracle::judge_policy(expectation_.resolved, *subject_.policy, packet_) != entry.answer)
+      const auto walked = oracle::judge_chain(expectation_.resolved, *subject_.policy, NW_VARIANT_ENFORCED, subject_.direction, packet_);
+      if ((walked.verdict == NW_ALLOW) != entry.answer.allow || walked.reason != entry.answer.reason || walked.origin != entry.answer.origin)
         return fail(Errc::internal, "two readings of the rules of '" + subject_.endpoint->host_endpoint + "' differ");
     }
     const auto answer = image_.ask(subject_.slot, NW_VARIANT_ENFORCED, subject_.direction, packet_);

@@ -2,11 +2,14 @@
 #include "oracle/oracle.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace nodewall::oracle {
 namespace {
 
 using resolve::AddressSet;
+using resolve::ChainPolicy;
+using resolve::EndpointPolicy;
 using resolve::Judgement;
 using resolve::PacketQuery;
 using resolve::Resolved;
@@ -27,12 +30,6 @@ bool has_ports(const PacketQuery& packet) {
 
 // --- What the host says about addresses ---
 
-const resolve::EndpointPolicy* endpoint_of(const Resolved& resolved, const std::string& interface) {
-  for (const auto& assignment : resolved.assignments)
-    if (assignment.interface == interface) return &resolved.endpoints[assignment.endpoint];
-  return nullptr;
-}
-
 bool is_multicast(const Address& address) {
   return address.family == Family::v4 ? address.bytes[12] >> 4 == 14 : address.bytes[0] == 0xff;
 }
@@ -42,11 +39,38 @@ bool is_loopback_v6(const Address& address) {
   return address.family == Family::v6 && address.high() == 0 && address.low() == 1;
 }
 
+bool is_own(const Resolved& resolved, const Address& address) {
+  return is_loopback_v4(address) || std::ranges::binary_search(resolved.local_addresses, address);
+}
+
 // The host's own address, or one that speaks to every host.
 bool is_local(const Resolved& resolved, const Address& address) {
-  if (is_multicast(address) || address == Address::v4(0xffffffff) || is_loopback_v4(address)) return true;
-  return std::ranges::binary_search(resolved.local_addresses, address) ||
+  return is_own(resolved, address) || is_multicast(address) || address == Address::v4(0xffffffff) ||
          std::ranges::binary_search(resolved.broadcast_addresses, address);
+}
+
+// What comes to this address and port a service sends elsewhere: statement 44.
+bool is_service(const resolve::Settings& settings, const PacketQuery& packet) {
+  const auto has_port = [&](const model::PortRange& range) {
+    return range.first <= packet.destination_port && packet.destination_port <= range.last;
+  };
+  const bool may_be_port = packet.protocol == kTcp || packet.protocol == kUdp || packet.protocol == kSctp;
+  return (may_be_port && std::ranges::any_of(settings.service_ports, has_port)) ||
+         std::ranges::any_of(settings.service_addresses, [&](const Cidr& net) { return net.contains(packet.destination); });
+}
+
+// The packet as the host sees it.
+struct Sight {
+  bool ingress = true;
+  bool near_end = true;   // it comes to an address of the host, or a local process sends it
+  bool forwarded = false;  // judged as traffic that the host forwards
+};
+
+Sight sight_of(const Resolved& resolved, const PacketQuery& packet) {
+  if (packet.direction == NW_EGRESS) return {false, !packet.forwarded, packet.forwarded};
+  const bool near_end = is_local(resolved, packet.destination);
+  const bool service = is_own(resolved, packet.destination) && is_service(resolved.settings, packet);
+  return {true, near_end, !near_end || service};
 }
 
 // --- Header checks: statements 33 and 35 ---
@@ -107,13 +131,24 @@ bool is_icmp_error(const PacketQuery& packet) {
 
 // --- Failsafe ports: statements 25 and 26 ---
 
-bool is_failsafe(const Resolved& resolved, const PacketQuery& packet) {
-  const bool ingress = packet.direction == NW_INGRESS;
-  const auto& ports = ingress ? resolved.settings.failsafe_inbound : resolved.settings.failsafe_outbound;
-  const auto& peer = ingress ? packet.source : packet.destination;
-  return std::ranges::any_of(ports, [&](const model::FailsafePort& open) {
-    return open.protocol.number == packet.protocol && open.port == packet.destination_port && (!open.net || open.net->contains(peer));
+// `port` is the packet's destination port; in reverse, where the list of the other direction is asked, its source port.
+bool is_failsafe(const std::vector<model::FailsafePort>& list, const PacketQuery& packet, std::uint16_t port, const Address& peer) {
+  return std::ranges::any_of(list, [&](const model::FailsafePort& open) {
+    return open.protocol.number == packet.protocol && open.port == port && (!open.net || open.net->contains(peer));
   });
+}
+
+struct Failsafe {
+  bool direct = false;
+  bool reverse = false;  // maybe the answer to a failsafe connection: statement 47
+};
+
+Failsafe failsafe_of(const resolve::Settings& settings, const PacketQuery& packet, const Sight& sight) {
+  if (!sight.near_end) return {};
+  const auto& direct = sight.ingress ? settings.failsafe_inbound : settings.failsafe_outbound;
+  const auto& reverse = sight.ingress ? settings.failsafe_outbound : settings.failsafe_inbound;
+  const auto& peer = sight.ingress ? packet.source : packet.destination;
+  return {is_failsafe(direct, packet, packet.destination_port, peer), is_failsafe(reverse, packet, packet.source_port, peer)};
 }
 
 // --- Rules: statements 18 to 22 ---
@@ -143,53 +178,124 @@ bool matches(const Resolved& resolved, const ResolvedRule& rule, const PacketQue
          matches(resolved, rule.destination, packet.destination, packet, packet.destination_port);
 }
 
-const ResolvedRule* first_match(const Resolved& resolved, const std::vector<ResolvedRule>& rules, const PacketQuery& packet) {
+// `logs`: Log rules too.
+const ResolvedRule* first_match(const Resolved& resolved, const std::vector<ResolvedRule>& rules, const PacketQuery& packet, bool logs) {
   for (const auto& rule : rules)
-    if (rule.action != model::Action::Log && matches(resolved, rule, packet)) return &rule;
+    if ((logs || rule.action != model::Action::Log) && matches(resolved, rule, packet)) return &rule;
   return nullptr;
 }
 
 }  // namespace
 
-// --- Tiers and profiles: statements 11 to 16 ---
+// --- A chain, its tiers and profiles: statements 11 to 16, 41, 45, 46 ---
 
-Judgement judge_policy(const Resolved& resolved, const resolve::ChainPolicy& policy, const PacketQuery& packet) {
+ChainVerdict judge_chain(const Resolved& resolved, const ChainPolicy& policy, std::uint32_t variant, std::uint32_t chain,
+                         const PacketQuery& packet) {
+  const bool logs = variant == NW_VARIANT_LOG;  // a Log rule decides like any other: it says that the packet is logged (13)
+  const auto verdict_of = [](const ResolvedRule& rule, std::uint32_t reason) -> ChainVerdict {
+    if (rule.action == model::Action::Log) return {NW_LOG, NW_REASON_NONE, {}};
+    return {rule.action == model::Action::Allow ? std::uint32_t{NW_ALLOW} : std::uint32_t{NW_DENY}, reason, rule.origin};
+  };
   for (const auto& tier : policy.tiers) {
-    const auto* rule = first_match(resolved, tier.rules, packet);
-    if (rule == nullptr && tier.end == model::TierAction::Deny) return {false, NW_REASON_TIER_DEFAULT, {tier.name, "", -1}};
-    if (rule == nullptr || rule->action == model::Action::Pass) continue;
-    return {rule->action == model::Action::Allow, NW_REASON_POLICY, rule->origin};
+    const auto* rule = first_match(resolved, tier.rules, packet, logs);
+    if (rule == nullptr && tier.end == model::TierAction::Deny) return {NW_DENY, NW_REASON_TIER_DEFAULT, origin_of_end(tier)};
+    if (rule != nullptr && rule->action != model::Action::Pass) return verdict_of(*rule, NW_REASON_POLICY);
   }
-  const auto* rule = first_match(resolved, policy.profile_rules, packet);
-  if (rule == nullptr) return deny(NW_REASON_NO_PROFILE);
-  return {rule->action == model::Action::Allow, NW_REASON_PROFILE, rule->origin};
+  if (resolve::end_of(chain) == resolve::ChainEnd::next) return {};
+  if (resolve::end_of(chain) == resolve::ChainEnd::open) return {NW_ALLOW, NW_REASON_FORWARDED, {}};
+  const auto* rule = first_match(resolved, policy.profile_rules, packet, logs);
+  return rule == nullptr ? ChainVerdict{NW_DENY, NW_REASON_NO_PROFILE, {}} : verdict_of(*rule, NW_REASON_PROFILE);
 }
 
-std::optional<Judgement> judge_before_policy(const Resolved& resolved, const PacketQuery& packet) {
-  const bool ingress = packet.direction == NW_INGRESS;
-  if (endpoint_of(resolved, packet.interface) == nullptr) return allow(NW_REASON_NO_ENDPOINT);
+namespace {
+
+// --- The way of a packet ---
+
+const resolve::Assignment* assignment_of(const Resolved& resolved, const std::string& interface) {
+  const auto found = std::ranges::find(resolved.assignments, interface, &resolve::Assignment::interface);
+  return found == resolved.assignments.end() ? nullptr : &*found;
+}
+
+// Whether the endpoint has anything to say about forwarded packets, were it only on trial: statement 42.
+bool looks_at_forwarded(const EndpointPolicy& endpoint, const Sight& sight) {
+  const auto any = [&](std::initializer_list<std::uint32_t> chains) {
+    return std::ranges::any_of(chains, [&](std::uint32_t chain) { return endpoint.has_or_stages(chain); });
+  };
+  if (any({NW_CHAIN_FORWARD_INGRESS, NW_CHAIN_FORWARD_EGRESS, NW_CHAIN_PRE_DNAT})) return true;
+  return sight.ingress && any({NW_CHAIN_UNTRACKED_INGRESS, NW_CHAIN_UNTRACKED_EGRESS});
+}
+
+// Of the first packet of a flow nothing is known yet, so the error is about none (29); the host may report on what it forwards.
+Judgement judge_icmp_error(const Resolved& resolved, const EndpointPolicy& endpoint, const PacketQuery& packet, const Sight& sight) {
+  const bool policed = sight.ingress ? endpoint.has(NW_CHAIN_FORWARD_INGRESS) || endpoint.has(NW_CHAIN_PRE_DNAT)
+                                     : endpoint.has(NW_CHAIN_FORWARD_EGRESS);
+  const bool about_forwarded = !sight.ingress && !is_local(resolved, packet.source);
+  return (sight.forwarded ? !policed : about_forwarded) ? allow(NW_REASON_FORWARDED) : deny(NW_REASON_ICMP_UNRELATED);
+}
+
+std::optional<Judgement> judge_headers(const Resolved& resolved, const EndpointPolicy& endpoint, const PacketQuery& packet,
+                                       const Sight& sight) {
   if (is_v4_mapped(packet.source) || is_v4_mapped(packet.destination)) return deny(NW_REASON_V4_MAPPED);
-  if (ingress && packet.interface != "lo" && is_martian(packet)) return deny(NW_REASON_MARTIAN);
-
-  const bool forwarded = ingress ? !is_local(resolved, packet.destination) : packet.forwarded;
-  if (forwarded) return allow(NW_REASON_FORWARDED);
-
+  if (sight.ingress && packet.interface != "lo" && is_martian(packet)) return deny(NW_REASON_MARTIAN);
+  if (sight.forwarded && !looks_at_forwarded(endpoint, sight)) return allow(NW_REASON_FORWARDED);
   if (const auto reason = broken_extension(packet)) return deny(reason);
   if (packet.protocol == kTcp && !is_possible(packet.tcp_flags)) return deny(NW_REASON_TCP_FLAGS);
-  if (const auto reason = neighbour(packet)) return {{reason == NW_REASON_NEIGHBOUR, reason, {}}};
-  // Of the first packet of a flow nothing is known yet, so the error is about none (29); the host may report on what it forwards.
-  if (is_icmp_error(packet)) {
-    const bool about_forwarded = !ingress && !is_local(resolved, packet.source);
-    return about_forwarded ? allow(NW_REASON_FORWARDED) : deny(NW_REASON_ICMP_UNRELATED);
-  }
-  if (is_failsafe(resolved, packet)) return allow(NW_REASON_FAILSAFE);
+  if (const auto reason = neighbour(packet)) return reason == NW_REASON_NEIGHBOUR ? allow(reason) : deny(reason);
+  if (is_icmp_error(packet)) return judge_icmp_error(resolved, endpoint, packet, sight);
   return std::nullopt;
 }
 
+// The stages that ask policy (43). `ask` answers for one chain, NW_NEXT where there is none.
+ChainVerdict judge_stages(const Sight& sight, const Failsafe& failsafe, const std::function<ChainVerdict(std::uint32_t chain)>& ask) {
+  if (!failsafe.direct && !failsafe.reverse && (sight.ingress || !sight.forwarded)) {
+    const auto untracked = ask(sight.ingress ? NW_CHAIN_UNTRACKED_INGRESS : NW_CHAIN_UNTRACKED_EGRESS);
+    if (untracked.verdict != NW_NEXT) return untracked;
+  }
+  if (failsafe.direct) return {NW_ALLOW, NW_REASON_FAILSAFE, {}};
+  if (sight.ingress) {
+    const auto before_nat = ask(NW_CHAIN_PRE_DNAT);
+    if (before_nat.verdict != NW_NEXT) return before_nat;
+  }
+  if (!sight.forwarded) return ask(sight.ingress ? NW_CHAIN_INGRESS : NW_CHAIN_EGRESS);
+  const auto forward = ask(sight.ingress ? NW_CHAIN_FORWARD_INGRESS : NW_CHAIN_FORWARD_EGRESS);
+  return forward.verdict == NW_NEXT ? ChainVerdict{NW_ALLOW, NW_REASON_FORWARDED, {}} : forward;
+}
+
+}  // namespace
+
+Judgement judge(const Resolved& resolved, const PacketQuery& packet, const ChainJudge& ask) {
+  const auto* assignment = assignment_of(resolved, packet.interface);
+  if (assignment == nullptr) return allow(NW_REASON_NO_ENDPOINT);
+  const auto index = assignment->endpoint;
+  const auto& endpoint = resolved.endpoints[index];
+  const auto sight = sight_of(resolved, packet);
+  if (const auto early = judge_headers(resolved, endpoint, packet, sight)) return *early;
+  const auto failsafe = failsafe_of(resolved.settings, packet, sight);
+
+  bool logged = false;
+  const auto enforced = judge_stages(sight, failsafe, [&](std::uint32_t chain) -> ChainVerdict {
+    if (!endpoint.has(chain)) return {};
+    logged = logged || ask(index, NW_VARIANT_LOG, chain, packet).verdict == NW_LOG;
+    return ask(index, NW_VARIANT_ENFORCED, chain, packet);
+  });
+  Judgement judgement{enforced.verdict == NW_ALLOW, enforced.reason, enforced.origin, logged, {}};
+
+  bool any_staged = false;  // the same way with the staged policies: statement 50
+  const auto staged = judge_stages(sight, failsafe, [&](std::uint32_t chain) -> ChainVerdict {
+    any_staged = any_staged || endpoint.staged[chain];
+    if (endpoint.staged[chain]) return ask(index, NW_VARIANT_STAGED, chain, packet);
+    return endpoint.has(chain) ? ask(index, NW_VARIANT_ENFORCED, chain, packet) : ChainVerdict{};
+  });
+  if (any_staged) judgement.staged = {staged.verdict == NW_ALLOW, staged.origin.staged ? staged.origin : resolve::Origin{}};
+  return judgement;
+}
+
 Judgement judge(const Resolved& resolved, const PacketQuery& packet) {
-  if (const auto early = judge_before_policy(resolved, packet)) return *early;
-  const auto* endpoint = endpoint_of(resolved, packet.interface);
-  return judge_policy(resolved, endpoint->chains[packet.direction], packet);
+  return judge(resolved, packet, [&](std::uint32_t index, std::uint32_t variant, std::uint32_t chain, const PacketQuery& it) {
+    const auto& endpoint = resolved.endpoints[index];
+    const auto& policy = variant == NW_VARIANT_STAGED ? *endpoint.staged[chain] : endpoint.chains[chain];
+    return judge_chain(resolved, policy, variant, chain, it);
+  });
 }
 
 }  // namespace nodewall::oracle

@@ -37,7 +37,7 @@ struct Judgement {
   std::uint32_t reason = NW_REASON_NONE;
   Origin origin;  // empty for reasons that no policy gave
   bool logged = false;  // a Log rule comes before what decided, in a chain that was asked
-  std::optional<StagedJudgement> staged;  // nothing: no chain that was asked has staged policies
+  std::optional<StagedJudgement> staged = std::nullopt;  // nothing: no chain that was asked has staged policies
   bool operator==(const Judgement&) const = default;
 };
 
