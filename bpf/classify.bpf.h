@@ -1,11 +1,29 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
-/* Stage 4: the policy image decides (maps/policy.h, maps/policy_walk.h). */
+/* Stage 4: the policy image decides (maps/policy.h, maps/policy_walk.h), chain after chain.
+ *
+ * policy_ask() asks the chains of a packet's way in one image, until one decides; then the variants of the same chains: whether a Log
+ * rule came before, and what the staged policies would do. */
 #ifndef NW_CLASSIFY_BPF_H
 #define NW_CLASSIFY_BPF_H
 
 #include "image.bpf.h"
 #include "maps.bpf.h"
 #include "packet.bpf.h"
+
+#define NO_CHAIN 15U
+
+struct judgement {
+  struct nw_answer answer; /* what decides */
+  __u32 decided;           /* the chain that did, NO_CHAIN */
+  __u32 present;           /* 1 << chain: asked, and the endpoint has it */
+  __u32 logged;            /* 1 << chain: a Log rule of it comes before what decided it */
+  __u32 staged;            /* verdict with the staged policies, NW_NEXT: not asked */
+  __u32 staged_decided;    /* the chain that would decide */
+  __u32 staged_counter;    /* rule counter slot of the staged rule that would, NW_NO_RULE */
+  __u32 generation;        /* of the image that was asked */
+  __u32 chains;            /* its header's */
+  __u32 changed;           /* another image went live between two chains */
+};
 
 static __always_inline void query_address(const struct nw_addr *address, __u64 *high, __u64 *low, __u32 is_v4) {
   const __u64 *words = (const __u64 *)address->bytes;
@@ -14,37 +32,185 @@ static __always_inline void query_address(const struct nw_addr *address, __u64 *
   *low = is_v4 ? addr_v4(address) : bpf_be64_to_cpu(words[1]);
 }
 
-/* Judges the packet, or with `reversed` the first packet of the flow that this packet answers. */
-NW_GLOBAL int classify(const struct packet *packet, __u32 slot, __u32 reversed, struct nw_answer *answer) {
-  struct nw_query query = {};
-  nw_image image = policy_image();
-
-  if (!packet || !answer) return 0;
-  nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
-  if (!image) return 0;
-  query.is_v4 = packet->is_v4;
-  query.protocol = packet->protocol;
-  query.slot = slot;
-  query.chain = reversed ? !packet->direction : packet->direction;
+static __always_inline void query_of(const struct packet *packet, __u32 reversed, struct nw_query *query) {
+  query->is_v4 = packet->is_v4;
+  query->protocol = packet->protocol;
   if (reversed) {
-    query_address(&packet->destination, &query.source_high, &query.source_low, packet->is_v4);
-    query_address(&packet->source, &query.destination_high, &query.destination_low, packet->is_v4);
-    query.source_port = bpf_ntohs(packet->destination_port_be);
-    query.destination_port = bpf_ntohs(packet->source_port_be);
+    query_address(&packet->destination, &query->source_high, &query->source_low, packet->is_v4);
+    query_address(&packet->source, &query->destination_high, &query->destination_low, packet->is_v4);
+    query->source_port = bpf_ntohs(packet->destination_port_be);
+    query->destination_port = bpf_ntohs(packet->source_port_be);
   } else {
-    query_address(&packet->source, &query.source_high, &query.source_low, packet->is_v4);
-    query_address(&packet->destination, &query.destination_high, &query.destination_low, packet->is_v4);
-    query.source_port = bpf_ntohs(packet->source_port_be);
-    query.destination_port = bpf_ntohs(packet->destination_port_be);
+    query_address(&packet->source, &query->source_high, &query->source_low, packet->is_v4);
+    query_address(&packet->destination, &query->destination_high, &query->destination_low, packet->is_v4);
+    query->source_port = bpf_ntohs(packet->source_port_be);
+    query->destination_port = bpf_ntohs(packet->destination_port_be);
   }
   if (packet_is_icmp(packet)) {
     /* A tracked ICMP flow is an echo, begun by a request. */
-    query.source_port = 0;
-    query.destination_port = reversed ? icmp_echo_request(packet->is_v4) << 8 : packet->icmp_type << 8 | packet->icmp_code;
+    query->source_port = 0;
+    query->destination_port = reversed ? icmp_echo_request(packet->is_v4) << 8 : packet->icmp_type << 8 | packet->icmp_code;
   }
-  nw_walk(image, &query, answer);
-  /* An image knows no other reasons; some of them would allow. */
-  if (answer->rule != NW_WALK_FAULT && answer->reason > NW_REASON_NO_PROFILE) nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
+}
+
+/* An image may give these reasons and verdicts only; some others would allow. */
+static __always_inline int answer_is_sound(const struct nw_answer *answer, __u32 chain) {
+  if (answer->rule == NW_WALK_FAULT) return 1; /* names itself, and denies */
+  if (answer->verdict == NW_NEXT)
+    return answer->reason == NW_REASON_NONE && (chain > NW_CHAIN_EGRESS || answer->rule == NW_NO_MATCH);
+  if (answer->verdict == NW_LOG) return answer->reason == NW_REASON_NONE; /* only a LOG variant is asked for it */
+  if (answer->reason == NW_REASON_FORWARDED) return chain == NW_CHAIN_FORWARD_INGRESS || chain == NW_CHAIN_FORWARD_EGRESS;
+  return answer->reason >= NW_REASON_POLICY && answer->reason <= NW_REASON_NO_PROFILE;
+}
+
+/* One chain of the packet, or with `reversed` of the first packet of the flow that this packet answers. */
+NW_GLOBAL int classify(const struct packet *packet, __u32 slot, __u32 chain, __u32 reversed, struct judgement *judgement) {
+  const struct nw_image_header *header;
+  struct nw_query query = {};
+  nw_image image = policy_image();
+
+  if (!packet || !judgement) return 0;
+  nw_answer_fault(&judgement->answer, NW_REASON_FAULT_IMAGE);
+  judgement->generation = judgement->chains = 0;
+  if (!image) return 0;
+  query_of(packet, reversed, &query);
+  header = nw_walk_header(image);
+  if (!header) return 0;
+  judgement->generation = header->generation;
+  judgement->chains = header->chains;
+  if (!nw_walk_classes(image, header, &query, &judgement->answer.classes)) return 0;
+  /* verifier: from here on the classes are what memory holds, one state instead of one for each way they were found. */
+  __asm__ volatile("" ::: "memory");
+  nw_walk_chain(image, header, slot, NW_VARIANT_ENFORCED, chain, &judgement->answer);
+  if (!answer_is_sound(&judgement->answer, chain)) nw_answer_fault(&judgement->answer, NW_REASON_FAULT_IMAGE);
+  return 0;
+}
+
+/* Another chain or variant for the same packet. verifier: a function of its own has to take the image once more. It may be another one by now. */
+NW_GLOBAL int classify_more(__u32 slot, __u32 variant, __u32 chain, struct judgement *judgement) {
+  const struct nw_image_header *header;
+  nw_image image = policy_image();
+
+  if (!judgement) return 0;
+  nw_answer_fault(&judgement->answer, NW_REASON_FAULT_IMAGE);
+  if (!image) return 0;
+  header = nw_walk_header(image);
+  if (!header) return 0;
+  if (header->generation != judgement->generation) {
+    judgement->changed = 1;
+    return 0;
+  }
+  nw_walk_chain(image, header, slot, variant, chain, &judgement->answer);
+  if (!answer_is_sound(&judgement->answer, chain)) nw_answer_fault(&judgement->answer, NW_REASON_FAULT_IMAGE);
+  return 0;
+}
+
+/* The way of a packet: chains in the order in which they are asked, four bits each, the first in the lowest; NO_CHAIN ends it. */
+static __always_inline __u32 way_of(__u32 direction, __u32 forwarded, __u32 interface_flags, __u32 untracked) {
+  __u32 way = NO_CHAIN << 4 | ((forwarded ? NW_CHAIN_FORWARD_INGRESS : NW_CHAIN_INGRESS) + direction);
+
+  if (direction == NW_INGRESS && (interface_flags & NW_INTERFACE_FORWARD)) way = way << 4 | NW_CHAIN_PRE_DNAT;
+  return untracked ? way << 4 | (NW_CHAIN_UNTRACKED_INGRESS + direction) : way;
+}
+
+#define MAX_WAY 3
+
+/* A way ends in a decision: what no forward chain is there for is open. */
+static __always_inline void answer_at_end(struct nw_answer *answer) {
+  answer->verdict = NW_ALLOW;
+  answer->reason = NW_REASON_FORWARDED;
+  answer->counter = NW_NO_COUNTER;
+}
+
+static __always_inline void ask_enforced(const struct packet *packet, __u32 slot, __u32 way, __u32 reversed, struct judgement *judgement) {
+  __u32 i;
+
+  judgement->decided = NO_CHAIN;
+  judgement->present = judgement->changed = 0;
+  for (i = 0; i < MAX_WAY; i++, way >>= 4) {
+    __u32 chain = way & 15;
+
+    if (chain == NO_CHAIN) break;
+    if (i == 0)
+      classify(packet, slot, chain, reversed, judgement);
+    else
+      classify_more(slot, NW_VARIANT_ENFORCED, chain, judgement);
+    if (judgement->answer.rule != NW_NO_MATCH) judgement->present |= 1U << chain;
+    if (judgement->answer.verdict == NW_NEXT) continue;
+    judgement->decided = chain;
+    return;
+  }
+  answer_at_end(&judgement->answer);
+}
+
+/* Log rules before what decided, in every chain that was asked. */
+static __always_inline void ask_log(__u32 slot, __u32 way, struct judgement *judgement, struct judgement *beside) {
+  __u32 i;
+
+  for (i = 0; i < MAX_WAY; i++, way >>= 4) {
+    __u32 chain = way & 15;
+
+    if (chain == NO_CHAIN) return;
+    if (judgement->chains & nw_chain_bit(NW_VARIANT_LOG, chain & (NW_CHAINS - 1))) {
+      classify_more(slot, NW_VARIANT_LOG, chain, beside);
+      if (beside->answer.verdict == NW_LOG) judgement->logged |= 1U << chain;
+    }
+    if (chain == judgement->decided) return;
+  }
+}
+
+/* The same way, with the staged variant of each chain that has one. */
+static __always_inline void ask_staged(__u32 slot, __u32 way, struct judgement *judgement, struct judgement *beside) {
+  __u32 i, is_staged = 0;
+
+  beside->answer.verdict = NW_NEXT;
+  beside->decided = NO_CHAIN;
+  for (i = 0; i < MAX_WAY; i++, way >>= 4) {
+    __u32 chain = way & 15;
+
+    if (chain == NO_CHAIN) break;
+    classify_more(slot, NW_VARIANT_STAGED, chain, beside);
+    if (beside->answer.rule == NW_NO_MATCH)
+      classify_more(slot, NW_VARIANT_ENFORCED, chain, beside);
+    else
+      is_staged = 1;
+    if (beside->answer.verdict == NW_NEXT) continue;
+    beside->decided = chain;
+    break;
+  }
+  if (!is_staged) return;
+  if (beside->decided == NO_CHAIN) answer_at_end(&beside->answer);
+  judgement->staged = beside->answer.verdict == NW_ALLOW ? NW_ALLOW : NW_DENY;
+  judgement->staged_decided = beside->decided;
+  judgement->staged_counter = beside->answer.staged ? beside->answer.counter : NW_NO_RULE;
+}
+
+#define CHAIN_BITS(variant) (((1U << NW_CHAINS) - 1) << ((variant) * NW_CHAINS))
+
+NW_GLOBAL int ask_beside(__u32 slot, __u32 way, struct judgement *judgement) {
+  struct judgement beside;
+
+  if (!judgement) return 0;
+  beside = *judgement;
+  if (judgement->chains & CHAIN_BITS(NW_VARIANT_LOG)) ask_log(slot, way, judgement, &beside);
+  if (judgement->chains & CHAIN_BITS(NW_VARIANT_STAGED)) ask_staged(slot, way, judgement, &beside);
+  judgement->changed |= beside.changed;
+  return 0;
+}
+
+/* A new image waits until every packet that saw the old one is through, so a packet meets one change at most: the second try is whole. */
+NW_GLOBAL int policy_ask(const struct packet *packet, __u32 slot, __u32 way, __u32 reversed, struct judgement *judgement) {
+  __u32 try;
+
+  if (!packet || !judgement) return 0;
+  for (try = 0; try < 2; try++) {
+    judgement->logged = 0;
+    judgement->staged = NW_NEXT;
+    judgement->staged_counter = NW_NO_RULE;
+    ask_enforced(packet, slot, way, reversed, judgement);
+    if (!judgement->changed && (judgement->chains & ~CHAIN_BITS(NW_VARIANT_ENFORCED))) ask_beside(slot, way, judgement);
+    if (!judgement->changed) break;
+  }
   return 0;
 }
 

@@ -15,6 +15,8 @@ enum ct_state {
   CT_REJUDGE,  /* a flow of an older policy, packet in the direction of its first one */
   CT_REJUDGE_REPLY,
 };
+#define CT_STATE 3U
+#define CT_FORWARDED 4U /* beside CT_REJUDGE*: the flow is forwarded traffic */
 
 static __always_inline void ct_count(__u32 what) {
   __u64 *count = bpf_map_lookup_elem(&nw_ct_counter, &what);
@@ -41,7 +43,7 @@ static __always_inline __u32 ct_key(const struct packet *packet, struct nw_ct_ke
     key->port_b_be = packet->source_port_be;
   }
   key->protocol = packet->protocol;
-  key->leg = NW_CT_LEG_HOST;
+  key->leg = NW_CT_LEG_HOST; /* of the others: ct_find_leg() */
   key->pad[0] = key->pad[1] = 0;
   return a_is_source;
 }
@@ -74,17 +76,46 @@ struct ct_found {
   __u32 from_host; /* which of the unconfirmed tables, if not confirmed */
 };
 
-static __always_inline void ct_find(const struct nw_ct_key *key, __u32 direction, struct ct_found *found) {
+static __always_inline struct nw_ct_entry *ct_unconfirmed(const struct nw_ct_key *key, __u32 from_host) {
+  return from_host ? bpf_map_lookup_elem(&nw_ct_new_out, key) : bpf_map_lookup_elem(&nw_ct_new_in, key);
+}
+
+static __always_inline void ct_find_host(const struct nw_ct_key *key, __u32 direction, struct ct_found *found) {
   found->confirmed = 1;
   found->from_host = 0;
   found->entry = bpf_map_lookup_elem(&nw_ct, key);
   if (found->entry) return;
   found->confirmed = 0;
   found->from_host = direction == NW_INGRESS;
-  found->entry = found->from_host ? bpf_map_lookup_elem(&nw_ct_new_out, key) : bpf_map_lookup_elem(&nw_ct_new_in, key);
+  found->entry = ct_unconfirmed(key, found->from_host);
   if (found->entry) return;
   found->from_host = !found->from_host;
-  found->entry = found->from_host ? bpf_map_lookup_elem(&nw_ct_new_out, key) : bpf_map_lookup_elem(&nw_ct_new_in, key);
+  found->entry = ct_unconfirmed(key, found->from_host);
+}
+
+/* The leg of a forwarded flow that the packet is of: one that began in its direction here, or else in the other. Sets key->leg. */
+static __always_inline void ct_find_leg(struct nw_ct_key *key, const struct packet *packet, __u32 a_is_source, struct ct_found *found) {
+  __u32 i, original;
+
+  for (i = 0; i < 2; i++) {
+    found->from_host = (packet->direction ^ i) & 1;
+    key->leg = found->from_host ? NW_CT_LEG_OUT : NW_CT_LEG_IN;
+    found->confirmed = 1;
+    found->entry = bpf_map_lookup_elem(&nw_ct, key);
+    if (!found->entry) {
+      found->confirmed = 0;
+      found->entry = ct_unconfirmed(key, found->from_host);
+    }
+    if (found->entry && ct_belongs(packet, found->entry, a_is_source, &original)) return;
+  }
+  found->entry = 0;
+}
+
+static __always_inline void ct_find(struct nw_ct_key *key, const struct packet *packet, __u32 a_is_source, struct ct_found *found) {
+  if (packet->near_is_host)
+    ct_find_host(key, packet->direction, found);
+  else
+    ct_find_leg(key, packet, a_is_source, found);
 }
 
 static __always_inline void ct_remove(const struct nw_ct_key *key) {
@@ -145,7 +176,7 @@ NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_sett
   /* The policy is asked about every SYN: a flood of them costs no look-up. */
   if (packet->protocol == PROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) return CT_NEW;
   a_is_source = ct_key(packet, &key);
-  ct_find(&key, packet->direction, &found);
+  ct_find(&key, packet, a_is_source, &found);
   if (!found.entry) return CT_NEW;
   now = bpf_ktime_get_coarse_ns();
   if (ct_expired(packet, settings, &found, now)) {
@@ -153,9 +184,9 @@ NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_sett
     return CT_NEW;
   }
   if (!ct_belongs(packet, found.entry, a_is_source, &original)) return CT_NEW;
-  if (found.entry->generation != policy_generation() && !(found.entry->flags & (NW_CT_FAILSAFE | NW_CT_FORWARDED)) &&
+  if (found.entry->generation != policy_generation() && !(found.entry->flags & NW_CT_FAILSAFE) &&
       !(settings->flags & NW_SETTING_KEEP_ESTABLISHED))
-    return original ? CT_REJUDGE : CT_REJUDGE_REPLY;
+    return (original ? CT_REJUDGE : CT_REJUDGE_REPLY) | (found.entry->flags & NW_CT_FORWARDED ? CT_FORWARDED : 0);
   ct_touch(packet, &key, &found, original, now);
   return CT_KNOWN;
 }
@@ -170,11 +201,12 @@ NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u
   a_is_source = ct_key(packet, &key);
   ct_count(NW_CT_COUNT_REJUDGED);
   if (!allowed) {
+    if (!packet->near_is_host) ct_find_leg(&key, packet, a_is_source, &found);
     ct_remove(&key);
     ct_count(NW_CT_COUNT_REVOKED);
     return 0;
   }
-  ct_find(&key, packet->direction, &found);
+  ct_find(&key, packet, a_is_source, &found);
   if (!found.entry) return 0;
   found.entry->generation = policy_generation();
   found.entry->rule = rule;
@@ -193,7 +225,7 @@ static __always_inline int ct_is_closing(const struct nw_ct_entry *entry) {
   return (entry->flags & NW_CT_RST) || (entry->flags & fins) == fins;
 }
 
-/* A first packet was allowed. `flags` is NW_CT_FAILSAFE, NW_CT_FORWARDED or 0. */
+/* A first packet was allowed. `flags`: NW_CT_FAILSAFE, NW_CT_FORWARDED. */
 NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settings *settings, __u32 flags, __u32 rule) {
   struct nw_ct_key key;
   struct ct_found found;
@@ -204,7 +236,17 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
   if (!packet || !settings || !ct_opens_flow(packet)) return 0;
   if (ct_key(packet, &key)) flags |= NW_CT_A_IS_SOURCE;
   if (packet->direction == NW_EGRESS) flags |= NW_CT_FROM_HOST;
-  ct_find(&key, packet->direction, &found);
+  if (packet->near_is_host) {
+    ct_find_host(&key, packet->direction, &found);
+  } else {
+    key.leg = packet->direction == NW_EGRESS ? NW_CT_LEG_OUT : NW_CT_LEG_IN;
+    found.confirmed = 1;
+    found.entry = bpf_map_lookup_elem(&nw_ct, &key);
+    if (!found.entry) {
+      found.confirmed = 0;
+      found.entry = ct_unconfirmed(&key, packet->direction == NW_EGRESS);
+    }
+  }
   if (found.entry && ct_expired(packet, settings, &found, now)) {
     ct_remove(&key);
   } else if (found.entry) {
@@ -234,8 +276,14 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
 /* A forwarded packet leaves with an address of the host as its source: the host's NAT gave it that. Answers will come to the
  * host's address, and are no more the host's own traffic than this packet is. */
 NW_GLOBAL int conntrack_masqueraded(const struct packet *packet, const struct nw_settings *settings) {
+  int state;
+
   if (!packet || !settings || packet->later_fragment || packet->is_icmp_error) return 0;
-  if (conntrack_lookup(packet, settings) == CT_NEW) conntrack_open(packet, settings, NW_CT_FORWARDED, NW_NO_RULE);
+  state = conntrack_lookup(packet, settings);
+  if (state == CT_NEW)
+    conntrack_open(packet, settings, NW_CT_FORWARDED, NW_NO_RULE);
+  else if (state != CT_KNOWN)
+    conntrack_rejudged(packet, 1, NW_NO_RULE);
   return 0;
 }
 
@@ -245,7 +293,7 @@ static __always_inline int conntrack_quoted(const struct packet *quoted, const s
   struct ct_found found;
   __u32 a_is_source = ct_key(quoted, &key), original;
 
-  ct_find(&key, quoted->direction, &found);
+  ct_find(&key, quoted, a_is_source, &found);
   return found.entry && ct_belongs(quoted, found.entry, a_is_source, &original) &&
          !ct_expired(quoted, settings, &found, bpf_ktime_get_coarse_ns());
 }

@@ -6,6 +6,11 @@
 #include "maps.bpf.h"
 #include "packet.bpf.h"
 
+/* Failsafe ports are the host's own: not of what it forwards elsewhere, but of whatever comes to its addresses. */
+static __always_inline __u32 failsafe_applies(const struct packet *packet) {
+  return packet->direction == NW_INGRESS ? packet->near_is_host : !packet->forwarded;
+}
+
 /* Whether the packet opens a failsafe flow; with `reversed`, whether the packet that it answers did. */
 NW_GLOBAL int failsafe_match(const struct packet *packet, __u32 reversed) {
   __u32 direction, is_udp, index;

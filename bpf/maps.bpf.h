@@ -10,6 +10,7 @@
 #include "conntrack.h"
 #include "counters.h"
 #include "endpoint.h"
+#include "events.h"
 #include "failsafe.h"
 #include "policy.h"
 #include "settings.h"
@@ -120,6 +121,13 @@ struct {
   __type(key, __u32);
   __type(value, __u64);
 } nw_ct_counter SEC(".maps");
+
+NW_MAP_ARRAY(nw_event_state, struct nw_event_state, 1);
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, NW_EVENTS_BYTES);
+} nw_events SEC(".maps");
 
 /* Only for test runs: what the last packet met. Production programs are loaded with nw_record 0 and have no trace of it. */
 const volatile __u32 nw_record = 0;

@@ -56,6 +56,8 @@ struct packet {
   __u8 first_fragment; /* of several */
   __u8 later_fragment; /* carries no ports */
   __u8 is_icmp_error;
+  __u8 near_is_host; /* the near end is an address of the host */
+  __u8 forwarded;    /* the host is not an end, though its address may be */
 };
 
 static __always_inline void addr_from_v4(struct nw_addr *to, __u32 address_be) {

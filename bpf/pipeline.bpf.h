@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
 /* The stages in order; the only place that knows the order.
  *
- *   endpoint -> link, network -> local? -> transport -> failsafe -> ICMP error -> conntrack -> classify -> verdict
+ *   endpoint -> link, network -> local or forwarded? -> transport -> untracked policy -> ICMP error -> conntrack -> failsafe
+ *     -> preDNAT policy -> the host's own policy, or that of forwarded traffic -> verdict
  *
  * judge() answers NW_ALLOW or NW_DENY. Whatever fails inside is a fault_* reason and denies. */
 #ifndef NW_PIPELINE_BPF_H
@@ -10,18 +11,43 @@
 #include "classify.bpf.h"
 #include "conntrack.bpf.h"
 #include "failsafe.bpf.h"
+#include "log.bpf.h"
 #include "verdict.bpf.h"
 
-static __always_inline int address_is_local(const struct nw_addr *address, __u32 is_v4) {
+/* NW_LOCAL_* of an address of the host, or of one that speaks to every host; else 0. */
+static __always_inline __u32 address_local(const struct nw_addr *address, __u32 is_v4) {
+  const __u32 *flags;
+
   /* Multicast and broadcast; and all of 127.0.0.0/8, whichever part of it the interface has. */
-  if (is_v4 ? address->bytes[12] >> 4 == 14 || address->bytes[12] == 127 || addr_v4(address) == 0xffffffff : address->bytes[0] == 0xff) return 1;
-  return bpf_map_lookup_elem(&nw_local, address) != 0;
+  if (is_v4 ? address->bytes[12] >> 4 == 14 || address->bytes[12] == 127 || addr_v4(address) == 0xffffffff : address->bytes[0] == 0xff)
+    return NW_LOCAL_ADDRESS;
+  flags = bpf_map_lookup_elem(&nw_local, address);
+  return flags ? *flags | NW_LOCAL_ADDRESS : 0;
 }
 
-/* The host is an end of it: the rest is forwarded traffic. */
-static __always_inline int packet_is_local(void *ctx, __u32 is_xdp, const struct packet *packet) {
-  if (packet->direction == NW_INGRESS) return address_is_local(&packet->destination, packet->is_v4);
-  return is_xdp || ((struct __sk_buff *)ctx)->ingress_ifindex == 0;
+/* Who the ends are. */
+static __always_inline void packet_ends(void *ctx, __u32 is_xdp, struct packet *packet) {
+  if (packet->direction == NW_INGRESS) {
+    __u32 local = address_local(&packet->destination, packet->is_v4);
+
+    packet->near_is_host = local != 0;
+    packet->forwarded = !local || (local & NW_LOCAL_SERVICE);
+  } else {
+    packet->forwarded = !is_xdp && ((struct __sk_buff *)ctx)->ingress_ifindex != 0;
+    packet->near_is_host = !packet->forwarded || address_local(&packet->source, packet->is_v4) != 0;
+  }
+}
+
+/* NodePorts: an address of the host, and yet a service sends it elsewhere. */
+static __always_inline int packet_is_for_service(const struct packet *packet, const struct nw_settings *settings) {
+  __u16 port = bpf_ntohs(packet->destination_port_be);
+  __u32 i;
+
+  if (!settings->service_port_ranges || packet->direction != NW_INGRESS || packet->later_fragment) return 0;
+  if (packet->protocol != PROTO_TCP && packet->protocol != PROTO_UDP && packet->protocol != PROTO_SCTP) return 0;
+  for (i = 0; i < NW_MAX_SERVICE_PORT_RANGES && i < settings->service_port_ranges; i++)
+    if (settings->service_ports[i].first <= port && port <= settings->service_ports[i].last) return 1;
+  return 0;
 }
 
 /* An ICMP error passes if the packet it quotes is of a flow that was allowed and came from whom the error goes to; and, on
@@ -34,101 +60,205 @@ static __noinline __u32 icmp_error(void *ctx, __u32 is_xdp, const struct packet 
   quoted.length = packet->end;
   quoted.segments = 1;
   quoted.direction = !packet->direction;
+  quoted.near_is_host = packet->near_is_host;
+  quoted.forwarded = packet->forwarded;
   if (quoted.network_offset > MAX_OFFSET) return NW_REASON_ICMP_UNRELATED;
   if (packet_network(ctx, is_xdp, &quoted, 1) || !addr_equal(&quoted.source, &packet->destination))
     return NW_REASON_ICMP_UNRELATED;
-  if (packet->direction == NW_EGRESS && !address_is_local(&quoted.destination, quoted.is_v4)) return NW_REASON_FORWARDED;
+  if (packet->direction == NW_EGRESS && !packet->forwarded && !address_local(&quoted.destination, quoted.is_v4)) return NW_REASON_FORWARDED;
   if (packet_transport(ctx, is_xdp, &quoted, 1) || quoted.later_fragment) return NW_REASON_ICMP_UNRELATED;
   return conntrack_quoted(&quoted, settings) ? NW_REASON_RELATED : NW_REASON_ICMP_UNRELATED;
 }
 
-/* Conntrack and policy. Fills the answer: verdict, reason and counter. */
-NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *settings, __u32 slot,
-                                 struct nw_answer *answer) {
-  __u32 allowed;
-  int state;
+/* What one packet and its interface bring along. */
+struct scene {
+  __u32 slot;
+  __u32 interface_flags;
+  __u32 untracked; /* the untracked chain has its say */
+};
 
-  if (!packet || !settings || !answer) return 0;
+/* The untracked stage sees every packet but those of failsafe ports, in both directions, so that these are tracked. */
+static __always_inline __u32 untracked_applies(const struct packet *packet, __u32 interface_flags) {
+  if (!(interface_flags & NW_INTERFACE_UNTRACKED)) return 0;
+  if (packet->direction == NW_EGRESS && packet->forwarded) return 0;
+  return !failsafe_applies(packet) || (!failsafe_match(packet, 0) && !failsafe_match(packet, 1));
+}
+
+static __always_inline int untracked_decided(const struct judgement *judgement) {
+  return judgement->decided == NW_CHAIN_UNTRACKED_INGRESS || judgement->decided == NW_CHAIN_UNTRACKED_EGRESS;
+}
+
+/* Forwarded traffic that no chain of the interface is about needs no entry, unless NAT shows it with an address of the host. */
+static __always_inline int is_tracked(const struct packet *packet, const struct scene *scene) {
+  return packet->near_is_host || (scene->interface_flags & NW_INTERFACE_FORWARD);
+}
+
+/* Asks the policy about the packet. Nothing but its own chain: one call. */
+static __always_inline void ask(const struct packet *packet, const struct scene *scene, struct judgement *judgement) {
+  __u32 way = way_of(packet->direction, packet->forwarded, scene->interface_flags, scene->untracked);
+
+  if (way >> 4 == NO_CHAIN) {
+    classify(packet, scene->slot, way & 15, 0, judgement);
+    judgement->decided = way & 15;
+    judgement->present = 1U << (way & 15);
+    if (judgement->answer.verdict != NW_NEXT && !(judgement->chains & ~CHAIN_BITS(NW_VARIANT_ENFORCED))) return;
+  }
+  policy_ask(packet, scene->slot, way, 0, judgement);
+}
+
+/* What is beside the verdict belongs to first packets; only the untracked stage has none and speaks of each. */
+static __always_inline void forget_beside(struct judgement *judgement) {
+  judgement->logged &= 1U << NW_CHAIN_UNTRACKED_INGRESS | 1U << NW_CHAIN_UNTRACKED_EGRESS;
+  if (judgement->staged_decided == NW_CHAIN_UNTRACKED_INGRESS || judgement->staged_decided == NW_CHAIN_UNTRACKED_EGRESS) return;
+  judgement->staged = NW_NEXT;
+  judgement->staged_counter = NW_NO_RULE;
+}
+
+/* A flow of an older policy. Its first packet is asked about again: this one, or the one that this one answers. */
+static __always_inline void judge_again(const struct packet *packet, const struct scene *scene, __u32 state, __u32 asked,
+                                        struct judgement *judgement) {
+  __u32 is_reply = (state & CT_STATE) == CT_REJUDGE_REPLY, forwarded = !!(state & CT_FORWARDED), allowed;
+
+  if (is_reply) {
+    policy_ask(packet, scene->slot, way_of(!packet->direction, forwarded, scene->interface_flags, 0), 1, judgement);
+    forget_beside(judgement);
+  } else if (!asked) {
+    ask(packet, scene, judgement);
+  }
+  allowed = verdict_of(&judgement->answer) == NW_ALLOW;
+  conntrack_rejudged(packet, allowed, judgement->answer.counter);
+  if (!allowed) return;
+  judgement->answer.reason = NW_REASON_ESTABLISHED;
+  judgement->answer.counter = NW_NO_RULE;
+}
+
+static __always_inline void judge_known(struct judgement *judgement) {
+  judgement->answer.verdict = NW_ALLOW;
+  judgement->answer.reason = NW_REASON_ESTABLISHED;
+  judgement->answer.counter = NW_NO_RULE;
+}
+
+/* Conntrack and policy. Fills the judgement. */
+NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *settings, const struct scene *scene,
+                         struct judgement *judgement) {
+  __u32 state, flags;
+
+  if (!packet || !settings || !scene || !judgement) return 0;
+  /* One image answers for all stages, so the later ones are asked along with the untracked one. */
+  if (scene->untracked) {
+    ask(packet, scene, judgement);
+    if (untracked_decided(judgement)) return 0;
+  }
+  if (!is_tracked(packet, scene)) {
+    if (!scene->untracked) ask(packet, scene, judgement);
+    return 0;
+  }
   state = conntrack_lookup(packet, settings);
-
-  answer->verdict = NW_ALLOW;
-  answer->reason = NW_REASON_ESTABLISHED;
-  answer->counter = NW_NO_RULE;
-  if (state == CT_KNOWN) return 0;
-  if (failsafe_match(packet, state == CT_REJUDGE_REPLY)) {
-    answer->reason = NW_REASON_FAILSAFE;
+  if (state == CT_KNOWN) {
+    judge_known(judgement);
+    forget_beside(judgement);
+    return 0;
+  }
+  if (failsafe_applies(packet) && failsafe_match(packet, (state & CT_STATE) == CT_REJUDGE_REPLY)) {
+    judge_known(judgement);
+    forget_beside(judgement);
+    judgement->answer.reason = NW_REASON_FAILSAFE;
     if (state == CT_NEW)
       conntrack_open(packet, settings, NW_CT_FAILSAFE, NW_NO_RULE);
     else
       conntrack_rejudged(packet, 1, NW_NO_RULE);
     return 0;
   }
-  classify(packet, slot, state == CT_REJUDGE_REPLY, answer);
-  allowed = verdict_of(answer) == NW_ALLOW;
-  if (state == CT_NEW) {
-    if (allowed) conntrack_open(packet, settings, 0, answer->counter);
+  if (state != CT_NEW) {
+    judge_again(packet, scene, state, scene->untracked, judgement);
     return 0;
   }
-  conntrack_rejudged(packet, allowed, answer->counter);
-  if (allowed) {
-    answer->reason = NW_REASON_ESTABLISHED;
-    answer->counter = NW_NO_RULE;
-  }
+  if (!scene->untracked) ask(packet, scene, judgement);
+  flags = packet->forwarded ? NW_CT_FORWARDED : 0;
+  if (verdict_of(&judgement->answer) == NW_ALLOW) conntrack_open(packet, settings, flags, judgement->answer.counter);
   return 0;
 }
 
-static __always_inline void judge_local(void *ctx, __u32 is_xdp, struct packet *packet, __u32 slot, struct nw_answer *answer) {
-  const struct nw_settings *settings;
-  __u32 zero = 0;
+/* ICMP errors have no flow of their own. Where no chain is about forwarded traffic, those about it are open. */
+static __always_inline void judge_icmp_error(void *ctx, __u32 is_xdp, const struct packet *packet, const struct nw_settings *settings,
+                                             const struct scene *scene, struct judgement *judgement) {
+  const __u32 of_untracked = 1U << NW_CHAIN_UNTRACKED_INGRESS | 1U << NW_CHAIN_UNTRACKED_EGRESS;
+  __u32 reason;
 
-  answer->reason = packet_transport(ctx, is_xdp, packet, 0);
-  if (answer->reason) return;
-  if (packet->later_fragment) {
-    answer->reason = fragment_later(packet);
-    return;
+  if (scene->untracked || packet->forwarded) {
+    ask(packet, scene, judgement);
+    if (untracked_decided(judgement)) return;
+    forget_beside(judgement);
   }
-  answer->reason = packet_neighbour(packet);
-  if (answer->reason) return;
-  settings = bpf_map_lookup_elem(&nw_settings, &zero);
-  if (!settings) { /* cannot be: arrays have all their entries */
-    answer->reason = NW_REASON_FAULT_MAP;
-    return;
-  }
-  if (packet->is_icmp_error)
-    answer->reason = icmp_error(ctx, is_xdp, packet, settings);
-  else
-    judge_flow(packet, settings, slot, answer);
-  if (packet->first_fragment) fragment_first(packet, verdict_of(answer) == NW_ALLOW);
+  reason = icmp_error(ctx, is_xdp, packet, settings);
+  if (reason == NW_REASON_ICMP_UNRELATED && packet->forwarded && !(judgement->present & ~of_untracked) &&
+      judgement->answer.reason == NW_REASON_FORWARDED)
+    reason = NW_REASON_FORWARDED;
+  judgement->answer.reason = reason;
+  judgement->answer.counter = NW_NO_RULE;
 }
 
-static __always_inline void track_masqueraded(void *ctx, __u32 is_xdp, struct packet *packet) {
-  __u32 zero = 0;
-  const struct nw_settings *settings = bpf_map_lookup_elem(&nw_settings, &zero);
+static __always_inline void judge_packet(void *ctx, __u32 is_xdp, struct packet *packet, const struct nw_settings *settings,
+                                         struct scene *scene, struct judgement *judgement) {
+  __u32 reason = packet_transport(ctx, is_xdp, packet, 0);
 
-  if (settings && !packet_transport(ctx, is_xdp, packet, 0)) conntrack_masqueraded(packet, settings);
+  if (!reason && packet->later_fragment) reason = fragment_later(packet);
+  if (!reason) reason = packet_neighbour(packet);
+  judgement->answer.reason = reason;
+  if (reason) return;
+  if (!packet->forwarded && packet_is_for_service(packet, settings)) packet->forwarded = 1;
+  scene->untracked = untracked_applies(packet, scene->interface_flags);
+  if (packet->is_icmp_error)
+    judge_icmp_error(ctx, is_xdp, packet, settings, scene, judgement);
+  else
+    judge_flow(packet, settings, scene, judgement);
+  if (packet->first_fragment) fragment_first(packet, verdict_of(&judgement->answer) == NW_ALLOW);
+}
+
+/* Forwarded traffic that no chain of the interface is about. */
+static __always_inline void judge_open(void *ctx, __u32 is_xdp, struct packet *packet, const struct nw_settings *settings) {
+  if (packet->direction == NW_EGRESS && packet->near_is_host && !packet_transport(ctx, is_xdp, packet, 0))
+    conntrack_masqueraded(packet, settings);
+}
+
+static __always_inline int is_open(const struct packet *packet, __u32 interface_flags) {
+  if (!packet->forwarded || (interface_flags & NW_INTERFACE_FORWARD)) return 0;
+  return packet->direction == NW_EGRESS || (!(interface_flags & NW_INTERFACE_UNTRACKED) && !packet->near_is_host);
 }
 
 static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 direction) {
   const struct nw_interface *interface = bpf_map_lookup_elem(&nw_interface, &ifindex);
-  struct nw_answer answer = {.verdict = NW_DENY, .counter = NW_NO_RULE};
+  struct judgement judgement = {.answer = {.verdict = NW_DENY, .counter = NW_NO_RULE}, .staged = NW_NEXT, .staged_counter = NW_NO_RULE};
   struct packet packet = {};
+  const struct nw_settings *settings;
+  struct scene scene = {};
+  __u32 zero = 0, reason;
 
   if (!interface) return NW_ALLOW; /* NW_REASON_NO_ENDPOINT: there is no block of counters */
+  settings = bpf_map_lookup_elem(&nw_settings, &zero);
+  scene.slot = interface->endpoint;
+  scene.interface_flags = interface->flags;
   packet.ifindex = ifindex;
   packet.direction = direction;
   packet.length = frame_length(ctx, is_xdp);
   packet.segments = frame_segments(ctx, is_xdp);
-  answer.reason = packet_link(ctx, is_xdp, interface->flags & NW_INTERFACE_L3, &packet);
-  if (!answer.reason) answer.reason = packet_network(ctx, is_xdp, &packet, 0);
-  if (!answer.reason && direction == NW_INGRESS && !(interface->flags & NW_INTERFACE_LOOPBACK))
-    answer.reason = packet_martian(&packet);
-  if (!answer.reason && !packet_is_local(ctx, is_xdp, &packet)) {
-    answer.reason = NW_REASON_FORWARDED;
-    if (direction == NW_EGRESS && address_is_local(&packet.source, packet.is_v4)) track_masqueraded(ctx, is_xdp, &packet);
+  reason = settings ? packet_link(ctx, is_xdp, scene.interface_flags & NW_INTERFACE_L3, &packet)
+                    : NW_REASON_FAULT_MAP; /* cannot be: arrays have all their entries */
+  if (!reason) reason = packet_network(ctx, is_xdp, &packet, 0);
+  if (!reason && direction == NW_INGRESS && !(scene.interface_flags & NW_INTERFACE_LOOPBACK)) reason = packet_martian(&packet);
+  judgement.answer.reason = reason;
+  if (settings && !reason) {
+    packet_ends(ctx, is_xdp, &packet);
+    if (is_open(&packet, scene.interface_flags)) {
+      judgement.answer.reason = NW_REASON_FORWARDED;
+      judge_open(ctx, is_xdp, &packet, settings);
+    } else {
+      judge_packet(ctx, is_xdp, &packet, settings, &scene, &judgement);
+    }
   }
-  if (!answer.reason) judge_local(ctx, is_xdp, &packet, interface->endpoint, &answer);
-  verdict_count(&packet, interface->counter, &answer);
-  return verdict_of(&answer);
+  verdict_count(&packet, interface->counter, &judgement);
+  if (settings && judgement.logged) log_packet(&packet, &judgement, settings, verdict_of(&judgement.answer), judgement.logged);
+  return verdict_of(&judgement.answer);
 }
 
 #endif

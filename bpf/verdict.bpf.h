@@ -5,7 +5,7 @@
 
 #include "maps.bpf.h"
 #include "packet.bpf.h"
-#include "policy_walk.h"
+#include "classify.bpf.h"
 
 /* Reasons of policy carry their verdict in the answer; the others mean one thing always. */
 static __always_inline __u32 verdict_of(const struct nw_answer *answer) {
@@ -24,14 +24,17 @@ static __always_inline __u32 verdict_of(const struct nw_answer *answer) {
   return NW_DENY;
 }
 
-static __always_inline void verdict_record(const struct nw_answer *answer) {
+static __always_inline void verdict_record(const struct judgement *judgement) {
   __u32 zero = 0;
   struct nw_recorded *recorded = bpf_map_lookup_elem(&nw_recorded, &zero);
 
   if (!recorded) return;
-  recorded->reason = answer->reason;
-  recorded->verdict = verdict_of(answer);
-  recorded->counter = answer->counter;
+  recorded->reason = judgement->answer.reason;
+  recorded->verdict = verdict_of(&judgement->answer);
+  recorded->counter = judgement->answer.counter;
+  recorded->logged = judgement->logged != 0;
+  recorded->staged = judgement->staged;
+  recorded->staged_counter = judgement->staged_counter;
 }
 
 static __always_inline void count_add(struct nw_count *count, const struct packet *packet) {
@@ -40,19 +43,33 @@ static __always_inline void count_add(struct nw_count *count, const struct packe
   count->bytes += packet->length;
 }
 
-NW_GLOBAL int verdict_count(const struct packet *packet, __u32 interface_counter, const struct nw_answer *answer) {
-  __u32 index, zero = 0;
-  void *rules;
+static __always_inline void count_rule(const struct packet *packet, __u32 counter) {
+  __u32 zero = 0;
+  void *rules = bpf_map_lookup_elem(&nw_rule_counter, &zero);
 
-  if (!packet || !answer) return 0;
-  if (nw_record) verdict_record(answer);
-  index = nw_counter_index(interface_counter, packet->direction & 1, answer->reason & (NW_REASON_SLOTS - 1));
+  if (rules) count_add(bpf_map_lookup_elem(rules, &counter), packet);
+}
+
+/* Staged policies count by their rules, and where they would change the verdict. */
+static __always_inline void count_staged(const struct packet *packet, __u32 interface_counter, const struct judgement *judgement) {
+  __u32 index;
+
+  if (judgement->staged_counter != NW_NO_RULE) count_rule(packet, judgement->staged_counter);
+  if (judgement->staged == verdict_of(&judgement->answer)) return;
+  index = nw_counter_index(interface_counter, packet->direction & 1,
+                           judgement->staged == NW_ALLOW ? NW_COUNT_STAGED_ALLOW : NW_COUNT_STAGED_DENY);
   count_add(bpf_map_lookup_elem(&nw_counter, &index), packet);
-  if (answer->counter == NW_NO_RULE) return 0;
-  rules = bpf_map_lookup_elem(&nw_rule_counter, &zero);
-  if (!rules) return 0;
-  index = answer->counter;
-  count_add(bpf_map_lookup_elem(rules, &index), packet);
+}
+
+NW_GLOBAL int verdict_count(const struct packet *packet, __u32 interface_counter, const struct judgement *judgement) {
+  __u32 index;
+
+  if (!packet || !judgement) return 0;
+  if (nw_record) verdict_record(judgement);
+  index = nw_counter_index(interface_counter, packet->direction & 1, judgement->answer.reason & (NW_REASON_SLOTS - 1));
+  count_add(bpf_map_lookup_elem(&nw_counter, &index), packet);
+  if (judgement->answer.counter != NW_NO_RULE) count_rule(packet, judgement->answer.counter);
+  if (judgement->staged != NW_NEXT) count_staged(packet, interface_counter, judgement);
   return 0;
 }
 

@@ -6,7 +6,7 @@
 
 #include "compile/table_image.h"
 #include "engine/frame.h"
-#include "engine/engine_state.h"
+#include "engine/kernel_values.h"
 #include "kernel/datapath.h"
 #include "measure.h"
 #include "workload.h"

@@ -9,7 +9,7 @@
 
 #include "compile/table_image.h"
 #include "engine/adoption.h"
-#include "engine/engine_state.h"
+#include "engine/kernel_values.h"
 #include "kernel/datapath.h"
 
 namespace nodewall::bench {

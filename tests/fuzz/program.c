@@ -21,6 +21,7 @@ const struct program_maps program_maps = {
     .fragment = &nw_fragment,
     .counter = &nw_counter,
     .ct_counter = &nw_ct_counter,
+    .event_state = &nw_event_state,
 };
 
 void program_announce_maps(void) {
@@ -37,4 +38,5 @@ void program_announce_maps(void) {
   ANNOUNCE(nw_fragment);
   ANNOUNCE(nw_counter);
   ANNOUNCE(nw_ct_counter);
+  ANNOUNCE(nw_event_state);
 }

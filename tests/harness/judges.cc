@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "engine/engine_state.h"
 #include "engine/frame.h"
+#include "engine/kernel_values.h"
 #include "oracle/oracle.h"
 
 namespace nodewall::test {
@@ -54,9 +54,6 @@ Status Judges::load(const Scenario& scenario, const std::optional<compile::Slots
 }
 
 Status Judges::load_program() {
-  std::map<Address, std::uint32_t> addresses;
-  for (const auto& address : resolved_.local_addresses) addresses[address] |= NW_LOCAL_ADDRESS;
-  for (const auto& address : resolved_.broadcast_addresses) addresses[address] |= NW_LOCAL_BROADCAST;
   std::uint32_t counters = 0;
   origin_by_counter_.clear();
   for (const auto& [key, slot] : slots_.rules) {
@@ -65,7 +62,7 @@ Status Judges::load_program() {
   }
   for (const auto& written : {datapath_->set_settings(engine::to_kernel(resolved_.settings)),
                               datapath_->set_failsafe(engine::failsafe_entries(resolved_.settings)),
-                              datapath_->set_local_addresses(addresses)}) {
+                              datapath_->set_local_addresses(engine::local_entries(resolved_))}) {
     if (!written) return fail(written.error());
   }
   if (auto done = datapath_->reserve_rule_counters(counters); !done) return done;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/engine_state.h"
+#include "engine/kernel_values.h"
 #include "engine/verify.h"
 #include "harness/generator.h"
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/engine_state.h"
+#include "engine/kernel_values.h"
 #include "model/pattern.h"
 
 namespace nodewall::engine {

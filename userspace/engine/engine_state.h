@@ -77,9 +77,6 @@ struct Engine::State {
   Result<ApplyReport> reprogram();
 };
 
-// Settings in the form of the programs.
-nw_settings to_kernel(const resolve::Settings& settings);
-std::vector<kernel::FailsafeEntry> failsafe_entries(const resolve::Settings& settings);
 std::uint64_t monotonic_ns();
 
 }  // namespace nodewall::engine

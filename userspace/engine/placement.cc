@@ -87,7 +87,10 @@ InterfaceEntries entries_before_flip(const InterfaceEntries& live, const Interfa
     const bool old_goes = !has(next, entry.endpoint);
     const auto name = owner(previous, found->second.endpoint);
     const bool new_is_live = !name.empty() && name == owner(next, found->second.endpoint);
-    entries.emplace(ifindex, old_goes && new_is_live ? found->second : entry);
+    auto before = old_goes && new_is_live ? found->second : entry;
+    // A packet may meet either image: it is asked about the chains of both.
+    before.flags |= (entry.flags | found->second.flags) & (NW_INTERFACE_UNTRACKED | NW_INTERFACE_FORWARD);
+    entries.emplace(ifindex, before);
   }
   return entries;
 }

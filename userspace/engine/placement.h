@@ -22,7 +22,7 @@ compile::Slots place_endpoints(const compile::Slots& previous, const resolve::Re
                                const InterfaceEntries& live);
 
 // What the entries shall be just before the new image goes live: without the interfaces that nobody governs any more, and already
-// pointing to their new endpoint where both images have it and only the old endpoint goes.
+// pointing to their new endpoint where both images have it and only the old endpoint goes; with the chains of both images.
 InterfaceEntries entries_before_flip(const InterfaceEntries& live, const InterfaceEntries& wanted,
                                      const compile::Slots& previous, const compile::Slots& next);
 

@@ -8,14 +8,13 @@
 
 #include "engine/adoption.h"
 #include "engine/engine_state.h"
+#include "engine/kernel_values.h"
 
 namespace nodewall::engine {
 namespace {
 
 // Blocks of counters of interfaces that went are kept for their return, up to this many.
 constexpr std::size_t kKeptCounters = 256;
-
-std::uint64_t ns(model::Duration duration) { return static_cast<std::uint64_t>(duration.count()); }
 
 // The same policy for the same slots: the generation in the header does not count.
 bool same_image(std::vector<nw_line> live, const std::vector<nw_line>& wanted) {
@@ -50,36 +49,6 @@ std::uint64_t monotonic_ns() {
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1000000000ULL +
          static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-nw_settings to_kernel(const resolve::Settings& settings) {
-  nw_settings result{};
-  result.syn_sent_ns = ns(settings.syn_sent);
-  result.tcp_established_ns = ns(settings.tcp_established);
-  result.fins_seen_ns = ns(settings.fins_seen);
-  result.reset_seen_ns = ns(settings.reset_seen);
-  result.udp_ns = ns(settings.udp);
-  result.icmp_ns = ns(settings.icmp);
-  result.generic_ns = ns(settings.generic);
-  if (settings.established_flows == model::EstablishedFlows::Keep) {
-    result.flags |= NW_SETTING_KEEP_ESTABLISHED;
-  }
-  return result;
-}
-
-std::vector<kernel::FailsafeEntry> failsafe_entries(const resolve::Settings& settings) {
-  std::set<kernel::FailsafeEntry> entries;
-  const auto add = [&](const std::vector<model::FailsafePort>& ports, std::uint32_t direction) {
-    for (const auto& port : ports) {
-      entries.insert({.direction = direction,
-                      .is_udp = port.protocol.number == 17,
-                      .port = port.port,
-                      .net = port.net});
-    }
-  };
-  add(settings.failsafe_inbound, NW_INGRESS);
-  add(settings.failsafe_outbound, NW_EGRESS);
-  return {entries.begin(), entries.end()};
 }
 
 Result<Engine::State::Image> Engine::State::build_image(const resolve::Resolved& next,
@@ -152,8 +121,7 @@ std::map<std::uint32_t, Governed> Engine::State::plan(const resolve::Resolved& n
     const auto slot = next_slots.endpoints.find(interface.host_endpoint);
     if (slot == next_slots.endpoints.end()) continue;
     interface.entry.endpoint = slot->second;
-    interface.entry.flags = known->second->has_ethernet_header ? 0 : NW_INTERFACE_L3;
-    if (known->second->is_loopback) interface.entry.flags |= NW_INTERFACE_LOOPBACK;
+    interface.entry.flags = interface_flags(*known->second, next.endpoints[assignment.endpoint]);
     const auto counter = counter_for(interface.name);
     // Closed all the same: its packets are counted with block 0's.
     if (!counter) interface.problem = "no room for counters: more than 4096 interfaces";
@@ -187,10 +155,7 @@ Status Engine::State::write_small_maps(const resolve::Resolved& next, ApplyRepor
       !done) {
     return done;
   }
-  std::map<Address, std::uint32_t> addresses;
-  for (const auto& address : next.local_addresses) addresses[address] |= NW_LOCAL_ADDRESS;
-  for (const auto& address : next.broadcast_addresses) addresses[address] |= NW_LOCAL_BROADCAST;
-  return count(datapath->set_local_addresses(addresses), "local addresses");
+  return count(datapath->set_local_addresses(local_entries(next)), "local addresses");
 }
 
 // The slots of new owners are cleared before anything counts there.

@@ -10,8 +10,8 @@
 #include <tuple>
 
 #include "compile/table_image.h"
-#include "engine/engine_state.h"
 #include "engine/frame.h"
+#include "engine/kernel_values.h"
 #include "kernel/datapath.h"
 #include "oracle/oracle.h"
 
@@ -73,11 +73,6 @@ Status Tracer::State::need_program() {
   if (auto done = need_image(); !done) return done;
   auto opened = kernel::Datapath::open({.pin_dir = "", .conntrack_size = kConntrackSize});
   if (!opened) return fail(std::move(opened.error()).in("program"));
-  std::map<Address, std::uint32_t> addresses;
-  for (const auto& address : resolved.local_addresses) addresses[address] |= NW_LOCAL_ADDRESS;
-  for (const auto& address : resolved.broadcast_addresses) {
-    addresses[address] |= NW_LOCAL_BROADCAST;
-  }
   std::uint32_t counters = 0;
   for (const auto& [key, slot] : slots.rules) {
     counters = std::max(counters, slot + 1);
@@ -87,7 +82,7 @@ Status Tracer::State::need_program() {
   if (!settings) return fail(settings.error());
   const auto failsafe = opened->set_failsafe(failsafe_entries(resolved.settings));
   if (!failsafe) return fail(failsafe.error());
-  const auto local = opened->set_local_addresses(addresses);
+  const auto local = opened->set_local_addresses(local_entries(resolved));
   if (!local) return fail(local.error());
   if (auto done = opened->reserve_rule_counters(counters); !done) return done;
   if (auto done = opened->set_policy(image->lines, 1); !done) return done;

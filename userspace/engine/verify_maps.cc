@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/engine_state.h"
+#include "engine/kernel_values.h"
 #include "engine/rule_classes.h"
 #include "engine/verify.h"
 
@@ -154,7 +154,7 @@ std::map<std::uint32_t, nw_interface> wanted_interfaces(const Expectation& expec
     nw_interface entry{};
     entry.endpoint = slot->second;
     entry.counter = counter == expectation.interface_counters.end() ? 0 : counter->second;
-    entry.flags = (facts->has_ethernet_header ? 0 : NW_INTERFACE_L3) | (facts->is_loopback ? NW_INTERFACE_LOOPBACK : 0);
+    entry.flags = interface_flags(*facts, expectation.resolved.endpoints[assignment.endpoint]);
     wanted.emplace(assignment.ifindex, entry);
   }
   return wanted;
@@ -182,10 +182,7 @@ void verify_settings(const nw_settings& wanted, const nw_settings& held, VerifyR
 void verify_small_maps(const Expectation& expectation, const Tables& tables, VerifyReport& report) {
   const auto& resolved = expectation.resolved;
   FailsafeVerifier(expectation, tables.small, report).run();
-  std::map<Address, std::uint32_t> addresses;
-  for (const auto& address : resolved.local_addresses) addresses[address] |= NW_LOCAL_ADDRESS;
-  for (const auto& address : resolved.broadcast_addresses) addresses[address] |= NW_LOCAL_BROADCAST;
-  compare_maps("local addresses", addresses, tables.small.local_addresses,
+  compare_maps("local addresses", local_entries(resolved), tables.small.local_addresses,
                [](const Address& address, const std::uint32_t* flags) {
                  return to_string(address) + (flags == nullptr ? ": none" : ": flags " + std::to_string(*flags));
                },

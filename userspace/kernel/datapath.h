@@ -78,6 +78,9 @@ struct TestRun {           // one packet through the real program
   std::int32_t return_code = 0;
   std::uint32_t reason = 0;  // of the last repeat; NW_REASON_NO_ENDPOINT if no interface entry was there
   std::uint32_t rule_counter = NW_NO_RULE;
+  bool logged = false;                  // a Log rule comes before what decided
+  std::uint32_t staged = NW_NEXT;       // verdict with the staged policies, NW_NEXT if no chain that was asked has any
+  std::uint32_t staged_counter = NW_NO_RULE;  // rule counter slot of the staged rule that would decide
   std::uint64_t duration_ns = 0;  // mean of the repeats
 };
 

@@ -36,6 +36,9 @@ Result<TestRun> Datapath::run(Hook hook, std::span<const std::uint8_t> frame, co
   return TestRun{.return_code = static_cast<std::int32_t>(opts.retval),
                  .reason = recorded->reason,
                  .rule_counter = recorded->counter,
+                 .logged = recorded->logged != 0,
+                 .staged = recorded->staged,
+                 .staged_counter = recorded->staged_counter,
                  .duration_ns = opts.duration};
 }
 

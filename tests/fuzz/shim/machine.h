@@ -48,6 +48,8 @@ long bpf_skb_load_bytes(const void *ctx, __u32 offset, void *to, __u32 length);
 long bpf_xdp_load_bytes(const void *ctx, __u32 offset, void *to, __u32 length);
 __u64 bpf_xdp_get_buff_len(const void *ctx);
 __u64 bpf_ktime_get_coarse_ns(void);
+__u64 bpf_ktime_get_ns(void);
+long bpf_ringbuf_output(const void *ring, const void *data, __u64 size, __u64 flags); /* reads the record; full from time to time */
 
 #ifdef __cplusplus
 }
