@@ -30,9 +30,14 @@ Datapath& shared_datapath() {
 
 Address address(const char* text) { return *parse_address(text); }
 
+const std::map<Address, std::uint32_t> kLocal = {{address("10.0.0.1"), NW_LOCAL_ADDRESS},
+                                                 {address("2001:db8::1"), NW_LOCAL_ADDRESS},
+                                                 {address("fe80::1"), NW_LOCAL_ADDRESS},
+                                                 {address("10.0.0.255"), NW_LOCAL_BROADCAST}};
+
 resolve::ResolvedRule resolved_rule(const Rule& rule, std::int32_t number, bool ingress) {
   resolve::ResolvedRule resolved;
-  resolved.action = rule.deny ? model::Action::Deny : model::Action::Allow;
+  resolved.action = rule.deny ? model::Action::Deny : rule.action;
   if (!rule.protocol) resolved.protocols.set();
   else resolved.protocols.set(*rule.protocol);
   if (rule.protocol == kIcmp) resolved.v6 = false;
@@ -40,12 +45,14 @@ resolve::ResolvedRule resolved_rule(const Rule& rule, std::int32_t number, bool 
   if (rule.port) resolved.destination.ports = {{*rule.port, *rule.port}};
   if (rule.icmp_type) resolved.icmp = model::Icmp{.type = rule.icmp_type, .code = {}};
   if (!rule.any_address) (ingress ? resolved.source : resolved.destination).in = {0};
-  resolved.origin = {.tier = "default", .policy = ingress ? "in" : "out", .rule = number};
+  resolved.origin = {.tier = "default", .policy = ingress ? "in" : "out", .rule = number, .staged = rule.staged};
   return resolved;
 }
 
-resolve::ChainPolicy direction(const std::vector<Rule>& rules, bool ingress) {
+resolve::ChainPolicy chain_policy(const Rules& rules, std::uint32_t chain) {
+  const bool ingress = resolve::direction_of(chain) == NW_INGRESS;
   resolve::ResolvedTier tier;
+  if (resolve::end_of(chain) == resolve::ChainEnd::next) tier.end = model::TierAction::Pass;
   tier.name = "default";
   for (const auto& rule : rules) {
     const auto number = static_cast<std::int32_t>(tier.rules.size());
@@ -66,7 +73,9 @@ std::uint64_t all_packets() {
   const auto counters = shared_datapath().counters(0);
   REQUIRE(counters);
   std::uint64_t sum = 0;
-  for (const auto& count : *counters) sum += count.packets;
+  // What staged policies would change is counted beside the reasons.
+  for (std::size_t i = 0; i < counters->size(); ++i)
+    if (i % NW_REASON_SLOTS < NW_REASON_COUNT) sum += (*counters)[i].packets;
   return sum;
 }
 
@@ -96,9 +105,14 @@ compile::TableImage image_of(const Policy& policy) {
   resolved.sets.push_back({.members = {*parse_cidr("10.0.0.0/24", BareAddress::refuse),
                                        *parse_cidr("2001:db8::/64", BareAddress::refuse)}});
   resolved.endpoints.push_back({.host_endpoint = "host",
-                                .chains = {direction(policy.ingress, true), direction(policy.egress, false)},
+                                .chains = {chain_policy(policy.ingress, NW_CHAIN_INGRESS), chain_policy(policy.egress, NW_CHAIN_EGRESS)},
+                                .staged = {},
                                 .policies = {},
+                                .staged_policies = {},
                                 .profiles = {}});
+  auto& endpoint = resolved.endpoints.front();
+  for (const auto& [chain, rules] : policy.more) endpoint.chains[chain] = chain_policy(rules, chain);
+  for (const auto& [chain, rules] : policy.staged) endpoint.staged[chain] = chain_policy(rules, chain);
   auto image = compile::compile(resolved, compile::assign_slots({}, resolved));
   if (!image) FAIL("the test's policy does not compile: " << image.error().message());
   return std::move(*image);
@@ -108,10 +122,7 @@ Lab::Lab(const Policy& policy) {
   forget_flows();
   set_settings(0);
   set_failsafe({});
-  REQUIRE(datapath().set_local_addresses({{address("10.0.0.1"), NW_LOCAL_ADDRESS},
-                                          {address("2001:db8::1"), NW_LOCAL_ADDRESS},
-                                          {address("fe80::1"), NW_LOCAL_ADDRESS},
-                                          {address("10.0.0.255"), NW_LOCAL_BROADCAST}}));
+  REQUIRE(datapath().set_local_addresses(kLocal));
   REQUIRE(datapath().reserve_rule_counters(64));
   set_policy(policy);
 }
@@ -126,8 +137,18 @@ void Lab::set_policy(const Policy& policy) {
 void Lab::set_settings(std::uint32_t flags) {
   auto settings = kSettings;
   settings.flags = flags;
-  REQUIRE(datapath().set_settings(settings));
+  set_settings(settings);
 }
+
+void Lab::set_settings(const nw_settings& settings) { REQUIRE(datapath().set_settings(settings)); }
+
+void Lab::set_local(const char* more, std::uint32_t flags) {
+  auto local = kLocal;
+  local[address(more)] = flags;
+  REQUIRE(datapath().set_local_addresses(local));
+}
+
+std::uint64_t Lab::packets(std::uint32_t direction, std::uint32_t reason) const { return counter(direction, reason).packets; }
 
 void Lab::set_failsafe(const std::vector<nodewall::kernel::FailsafeEntry>& entries) { REQUIRE(datapath().set_failsafe(entries)); }
 void Lab::forget_flows() { REQUIRE(datapath().clear_conntrack()); }
@@ -154,6 +175,7 @@ Outcome Lab::send(Hook hook, const Bytes& frame, const RunContext& context) {
   const auto total_before = all_packets();
   const auto run = datapath().run(hook, frame, nw_interface{0, 0, interface_flags_, 0}, 1, context);
   if (!run) FAIL("test run: " << run.error().message());
+  last_ = *run;
   const bool allow = hook == Hook::xdp ? run->return_code == XDP_PASS : run->return_code == TC_ACT_UNSPEC;
   if (!allow) REQUIRE(run->return_code == (hook == Hook::xdp ? XDP_DROP : TC_ACT_SHOT));
 

@@ -38,11 +38,18 @@ struct Rule {
   std::optional<std::uint8_t> icmp_type = {};
   bool any_address = false;                     // else the other side must be a peer
   bool deny = false;
+  nodewall::model::Action action = nodewall::model::Action::Allow;  // Log and Pass; unless `deny`
+  bool staged = false;
 };
 
+using Rules = std::vector<Rule>;
+
+// By NW_CHAIN_*; a chain with rules has one tier, which ends in Deny for the host's own and for forwarded traffic.
 struct Policy {
-  std::vector<Rule> ingress;
-  std::vector<Rule> egress;
+  Rules ingress;
+  Rules egress;
+  std::map<std::uint32_t, Rules> more = {};
+  std::map<std::uint32_t, Rules> staged = {};
 };
 
 // tcp/80, udp/53, sctp/80 and echo requests from peers; the host may open udp/53, tcp/443 and echo to peers.
@@ -69,6 +76,10 @@ class Lab {
   void set_policy(const Policy& policy);
   void set_flags(std::uint32_t interface_flags) { interface_flags_ = interface_flags; }  // NW_INTERFACE_*
   void set_settings(std::uint32_t flags);                                                // NW_SETTING_*
+  void set_settings(const nw_settings& settings);
+  void set_local(const char* address, std::uint32_t flags);                              // NW_LOCAL_*, beside the usual ones
+  [[nodiscard]] const nodewall::kernel::TestRun& last() const { return last_; }          // of send()
+  [[nodiscard]] std::uint64_t packets(std::uint32_t direction, std::uint32_t reason) const;  // counted
   void set_failsafe(const std::vector<nodewall::kernel::FailsafeEntry>& entries);
   void forget_flows();
   void pass_time(std::uint64_t ns);
@@ -79,15 +90,17 @@ class Lab {
  private:
   std::uint32_t generation_ = 0;
   std::uint32_t interface_flags_ = 0;
+  nodewall::kernel::TestRun last_;
 };
 
+// Short: a time before the machine was started cannot be written into a table.
 constexpr nw_settings kSettings = {.syn_sent_ns = 20 * kSecond,
-                                   .tcp_established_ns = 3600 * kSecond,
+                                   .tcp_established_ns = 90 * kSecond,
                                    .fins_seen_ns = 30 * kSecond,
                                    .reset_seen_ns = 40 * kSecond,
                                    .udp_ns = 60 * kSecond,
                                    .icmp_ns = 5 * kSecond,
-                                   .generic_ns = 600 * kSecond,
+                                   .generic_ns = 90 * kSecond,
                                    .flags = 0,
                                    .log_burst = 0,
                                    .log_interval_ns = 0,
