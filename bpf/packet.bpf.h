@@ -57,6 +57,7 @@ struct packet {
   __u8 later_fragment; /* carries no ports */
   __u8 is_icmp_error;
   __u8 near_is_host; /* the near end is an address of the host */
+  __u8 near_is_one;  /* not a broadcast or multicast address */
   __u8 forwarded;    /* the host is not an end, though its address may be */
 };
 

@@ -18,11 +18,11 @@
 static __always_inline __u32 address_local(const struct nw_addr *address, __u32 is_v4) {
   const __u32 *flags;
 
-  /* Multicast and broadcast; and all of 127.0.0.0/8, whichever part of it the interface has. */
-  if (is_v4 ? address->bytes[12] >> 4 == 14 || address->bytes[12] == 127 || addr_v4(address) == 0xffffffff : address->bytes[0] == 0xff)
-    return NW_LOCAL_ADDRESS;
+  if (is_v4 ? address->bytes[12] >> 4 == 14 || addr_v4(address) == 0xffffffff : address->bytes[0] == 0xff) return NW_LOCAL_BROADCAST;
   flags = bpf_map_lookup_elem(&nw_local, address);
-  return flags ? *flags | NW_LOCAL_ADDRESS : 0;
+  if (flags) return *flags ? *flags : NW_LOCAL_BROADCAST;
+  /* All of 127.0.0.0/8, whichever part of it the interface has. */
+  return is_v4 && address->bytes[12] == 127 ? NW_LOCAL_ADDRESS : 0;
 }
 
 /* Who the ends are. */
@@ -31,6 +31,7 @@ static __always_inline void packet_ends(void *ctx, __u32 is_xdp, struct packet *
     __u32 local = address_local(&packet->destination, packet->is_v4);
 
     packet->near_is_host = local != 0;
+    packet->near_is_one = !!(local & NW_LOCAL_ADDRESS);
     packet->forwarded = !local || (local & NW_LOCAL_SERVICE);
   } else {
     packet->forwarded = !is_xdp && ((struct __sk_buff *)ctx)->ingress_ifindex != 0;
@@ -43,7 +44,7 @@ static __always_inline int packet_is_for_service(const struct packet *packet, co
   __u16 port = bpf_ntohs(packet->destination_port_be);
   __u32 i;
 
-  if (!settings->service_port_ranges || packet->direction != NW_INGRESS || packet->later_fragment) return 0;
+  if (!settings->service_port_ranges || packet->direction != NW_INGRESS || !packet->near_is_one) return 0;
   if (packet->protocol != PROTO_TCP && packet->protocol != PROTO_UDP && packet->protocol != PROTO_SCTP) return 0;
   for (i = 0; i < NW_MAX_SERVICE_PORT_RANGES && i < settings->service_port_ranges; i++)
     if (settings->service_ports[i].first <= port && port <= settings->service_ports[i].last) return 1;

@@ -52,7 +52,7 @@ std::vector<Way> dissenters(Judges& judges, const resolve::PacketQuery& packet, 
   const auto truth = answer(judges, Way::oracle, packet);
   for (const auto way : judges.ways(packet)) {
     const auto given = answer(judges, way, packet);
-    if (!given || !truth || *given != shown_by(way, *truth)) out.push_back(way);
+    if (!given || !truth || *given != *truth) out.push_back(way);
   }
   return out;
 }

@@ -18,7 +18,7 @@ std::vector<std::string> wrong_answers(Judges& judges, const VectorCase& vector_
   for (const auto& vector : vector_case.vectors) {
     for (const auto way : judges.ways(vector.packet)) {
       const auto answer = judges.judge(way, vector.packet);
-      if (answer && *answer == shown_by(way, vector.expected)) continue;
+      if (answer && *answer == vector.expected) continue;
       wrong.push_back(fmt::format("{}:{}: {} says {}, expected {}; packet {}", vector_case.file, vector.line, name(way),
                                   answer ? to_text(*answer) : answer.error().message(), to_text(vector.expected),
                                   to_text(vector.packet)));

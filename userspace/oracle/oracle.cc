@@ -50,13 +50,15 @@ bool is_local(const Resolved& resolved, const Address& address) {
 }
 
 // What comes to this address and port a service sends elsewhere: statement 44.
-bool is_service(const resolve::Settings& settings, const PacketQuery& packet) {
+bool is_service(const Resolved& resolved, const PacketQuery& packet) {
+  const auto& settings = resolved.settings;
   const auto has_port = [&](const model::PortRange& range) {
     return range.first <= packet.destination_port && packet.destination_port <= range.last;
   };
   const bool may_be_port = packet.protocol == kTcp || packet.protocol == kUdp || packet.protocol == kSctp;
   return (may_be_port && std::ranges::any_of(settings.service_ports, has_port)) ||
-         std::ranges::any_of(settings.service_addresses, [&](const Cidr& net) { return net.contains(packet.destination); });
+         (std::ranges::binary_search(resolved.local_addresses, packet.destination) &&
+          std::ranges::any_of(settings.service_addresses, [&](const Cidr& net) { return net.contains(packet.destination); }));
 }
 
 // The packet as the host sees it.
@@ -69,7 +71,7 @@ struct Sight {
 Sight sight_of(const Resolved& resolved, const PacketQuery& packet) {
   if (packet.direction == NW_EGRESS) return {false, !packet.forwarded, packet.forwarded};
   const bool near_end = is_local(resolved, packet.destination);
-  const bool service = is_own(resolved, packet.destination) && is_service(resolved.settings, packet);
+  const bool service = is_own(resolved, packet.destination) && is_service(resolved, packet);
   return {true, near_end, !near_end || service};
 }
 
@@ -226,31 +228,36 @@ bool looks_at_forwarded(const EndpointPolicy& endpoint, const Sight& sight) {
 }
 
 // Of the first packet of a flow nothing is known yet, so the error is about none (29); the host may report on what it forwards.
-Judgement judge_icmp_error(const Resolved& resolved, const EndpointPolicy& endpoint, const PacketQuery& packet, const Sight& sight) {
+ChainVerdict judge_icmp_error(const Resolved& resolved, const EndpointPolicy& endpoint, const PacketQuery& packet, const Sight& sight) {
   const bool policed = sight.ingress ? endpoint.has(NW_CHAIN_FORWARD_INGRESS) || endpoint.has(NW_CHAIN_PRE_DNAT)
                                      : endpoint.has(NW_CHAIN_FORWARD_EGRESS);
   const bool about_forwarded = !sight.ingress && !is_local(resolved, packet.source);
-  return (sight.forwarded ? !policed : about_forwarded) ? allow(NW_REASON_FORWARDED) : deny(NW_REASON_ICMP_UNRELATED);
+  const bool open = sight.forwarded ? !policed : about_forwarded;
+  return open ? ChainVerdict{NW_ALLOW, NW_REASON_FORWARDED, {}} : ChainVerdict{NW_DENY, NW_REASON_ICMP_UNRELATED, {}};
 }
 
 std::optional<Judgement> judge_headers(const Resolved& resolved, const EndpointPolicy& endpoint, const PacketQuery& packet,
                                        const Sight& sight) {
   if (is_v4_mapped(packet.source) || is_v4_mapped(packet.destination)) return deny(NW_REASON_V4_MAPPED);
   if (sight.ingress && packet.interface != "lo" && is_martian(packet)) return deny(NW_REASON_MARTIAN);
-  if (sight.forwarded && !looks_at_forwarded(endpoint, sight)) return allow(NW_REASON_FORWARDED);
+  // Whether an address of the host is a service's is known from the ports, so that is not asked before these were looked at.
+  const bool of_service = sight.ingress && sight.near_end;
+  if (sight.forwarded && !of_service && !looks_at_forwarded(endpoint, sight)) return allow(NW_REASON_FORWARDED);
   if (const auto reason = broken_extension(packet)) return deny(reason);
   if (packet.protocol == kTcp && !is_possible(packet.tcp_flags)) return deny(NW_REASON_TCP_FLAGS);
   if (const auto reason = neighbour(packet)) return reason == NW_REASON_NEIGHBOUR ? allow(reason) : deny(reason);
-  if (is_icmp_error(packet)) return judge_icmp_error(resolved, endpoint, packet, sight);
   return std::nullopt;
 }
 
-// The stages that ask policy (43). `ask` answers for one chain, NW_NEXT where there is none.
-ChainVerdict judge_stages(const Sight& sight, const Failsafe& failsafe, const std::function<ChainVerdict(std::uint32_t chain)>& ask) {
+// The stages that ask policy (43). `ask` answers for one chain, NW_NEXT where there is none. `icmp_error`: what becomes of one that the
+// untracked stage says nothing about.
+ChainVerdict judge_stages(const Sight& sight, const Failsafe& failsafe, const std::optional<ChainVerdict>& icmp_error,
+                          const std::function<ChainVerdict(std::uint32_t chain)>& ask) {
   if (!failsafe.direct && !failsafe.reverse && (sight.ingress || !sight.forwarded)) {
     const auto untracked = ask(sight.ingress ? NW_CHAIN_UNTRACKED_INGRESS : NW_CHAIN_UNTRACKED_EGRESS);
     if (untracked.verdict != NW_NEXT) return untracked;
   }
+  if (icmp_error) return *icmp_error;
   if (failsafe.direct) return {NW_ALLOW, NW_REASON_FAILSAFE, {}};
   if (sight.ingress) {
     const auto before_nat = ask(NW_CHAIN_PRE_DNAT);
@@ -271,9 +278,11 @@ Judgement judge(const Resolved& resolved, const PacketQuery& packet, const Chain
   const auto sight = sight_of(resolved, packet);
   if (const auto early = judge_headers(resolved, endpoint, packet, sight)) return *early;
   const auto failsafe = failsafe_of(resolved.settings, packet, sight);
+  std::optional<ChainVerdict> icmp_error;
+  if (is_icmp_error(packet)) icmp_error = judge_icmp_error(resolved, endpoint, packet, sight);
 
   bool logged = false;
-  const auto enforced = judge_stages(sight, failsafe, [&](std::uint32_t chain) -> ChainVerdict {
+  const auto enforced = judge_stages(sight, failsafe, icmp_error, [&](std::uint32_t chain) -> ChainVerdict {
     if (!endpoint.has(chain)) return {};
     logged = logged || ask(index, NW_VARIANT_LOG, chain, packet).verdict == NW_LOG;
     return ask(index, NW_VARIANT_ENFORCED, chain, packet);
@@ -281,12 +290,12 @@ Judgement judge(const Resolved& resolved, const PacketQuery& packet, const Chain
   Judgement judgement{enforced.verdict == NW_ALLOW, enforced.reason, enforced.origin, logged, {}};
 
   bool any_staged = false;  // the same way with the staged policies: statement 50
-  const auto staged = judge_stages(sight, failsafe, [&](std::uint32_t chain) -> ChainVerdict {
+  const auto staged = judge_stages(sight, failsafe, icmp_error, [&](std::uint32_t chain) -> ChainVerdict {
     any_staged = any_staged || endpoint.staged[chain];
     if (endpoint.staged[chain]) return ask(index, NW_VARIANT_STAGED, chain, packet);
     return endpoint.has(chain) ? ask(index, NW_VARIANT_ENFORCED, chain, packet) : ChainVerdict{};
   });
-  if (any_staged) judgement.staged = {staged.verdict == NW_ALLOW, staged.origin.staged ? staged.origin : resolve::Origin{}};
+  if (any_staged && staged != icmp_error) judgement.staged = {staged.verdict == NW_ALLOW, staged.origin.staged ? staged.origin : resolve::Origin{}};
   return judgement;
 }
 
