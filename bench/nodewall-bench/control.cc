@@ -46,7 +46,7 @@ void change(resolve::Resolved& resolved, const Workload& workload, unsigned roun
     members.insert(std::ranges::upper_bound(members, added), added);
     return;
   }
-  auto& rules = resolved.endpoints[0].ingress.tiers[0].rules;
+  auto& rules = resolved.endpoints[0].chains[NW_CHAIN_INGRESS].tiers[0].rules;
   auto& rule = rules[(round * 7919U) % rules.size()];
   const auto port = static_cast<std::uint16_t>(10000 + round);
   rule.destination.ports = {{model::PortRange{port, port}}};

@@ -30,9 +30,7 @@ Result<Subject> make_subject(const Workload& workload, std::uint64_t seed) {
   if (!image) return fail(image.error());
   auto datapath = kernel::Datapath::open({});
   if (!datapath) return fail(datapath.error());
-  std::map<Address, std::uint32_t> local;
-  for (const auto& address : resolved.local_addresses) local[address] = NW_LOCAL_ADDRESS;
-  if (auto done = datapath->set_local_addresses(local); !done) return fail(done.error());
+  if (auto done = datapath->set_local_addresses(engine::local_entries(resolved)); !done) return fail(done.error());
   if (auto done = datapath->reserve_rule_counters(static_cast<std::uint32_t>(image->cost.rules + 1)); !done) return fail(done.error());
   if (auto done = datapath->set_policy(image->lines, 1); !done) return fail(done.error());
   Subject subject{std::move(*datapath), {}};

@@ -9,6 +9,7 @@
 
 #include "compile/table_image.h"
 #include "engine/adoption.h"
+#include "engine/engine_state.h"
 #include "engine/kernel_values.h"
 #include "kernel/datapath.h"
 
@@ -99,8 +100,6 @@ Status add_flows(kernel::Datapath& datapath, const Setting& setting) {
 }
 
 Status fill(kernel::Datapath& datapath, const resolve::Resolved& resolved, const compile::TableImage& image, std::uint32_t ifindex) {
-  std::map<Address, std::uint32_t> local;
-  for (const auto& address : resolved.local_addresses) local[address] = NW_LOCAL_ADDRESS;
   resolve::Settings settings = resolved.settings;
   settings.syn_sent = settings.tcp_established = settings.fins_seen = settings.reset_seen = settings.udp = settings.icmp =
       settings.generic = std::chrono::hours(1);
@@ -108,7 +107,7 @@ Status fill(kernel::Datapath& datapath, const resolve::Resolved& resolved, const
   settings.failsafe_inbound = model::default_failsafe_inbound();
   settings.failsafe_outbound = model::default_failsafe_outbound();
   if (auto done = datapath.set_failsafe(engine::failsafe_entries(settings)); !done) return fail(done.error());
-  if (auto done = datapath.set_local_addresses(local); !done) return fail(done.error());
+  if (auto done = datapath.set_local_addresses(engine::local_entries(resolved)); !done) return fail(done.error());
   if (auto done = datapath.reserve_rule_counters(static_cast<std::uint32_t>(image.cost.rules + 1)); !done) return done;
   if (auto done = datapath.set_policy(image.lines, 1); !done) return done;
   const auto entries = datapath.set_interfaces({{ifindex, nw_interface{}}});
