@@ -150,27 +150,72 @@ void random_host_endpoints(Random& random, Scenario& scenario) {
   }
 }
 
-void random_policies(Random& random, const Shape& shape, Scenario& scenario) {
+// One of the kinds that its flags make: for the host's own traffic, also for what is forwarded, untracked or preDNAT.
+void random_kind(Random& random, model::GlobalNetworkPolicy& policy) {
+  policy.apply_on_forward = random.percent(40);
+  if (!policy.apply_on_forward) return;
+  policy.do_not_track = random.percent(35);
+  policy.pre_dnat = !policy.do_not_track && random.percent(45);
+  if (!policy.pre_dnat) return;
+  policy.egress.clear();
+  std::erase(policy.types, model::PolicyType::Egress);
+}
+
+model::GlobalNetworkPolicy random_policy(Random& random, const Shape& shape) {
   constexpr std::array kTiers = {"first"sv, "second"sv, "default"sv, "default"sv, "kube-admin"sv, "kube-baseline"sv, "missing"sv};
+  model::GlobalNetworkPolicy policy;
+  if (random.percent(70)) policy.tier = text(random.pick(kTiers));
+  policy.order = random_order(random);
+  if (random.percent(60)) policy.selector = random_selector(random);
+  if (random.percent(4)) policy.namespace_selector = random_selector(random);
+  if (random.percent(20)) policy.types.push_back(model::PolicyType::Ingress);
+  if (random.percent(20)) policy.types.push_back(model::PolicyType::Egress);
+  policy.ingress = random_rules(random, shape.rules, true);
+  policy.egress = random_rules(random, shape.rules, false);
+  random_kind(random, policy);
+  return policy;
+}
+
+// Some have the name of a policy, and often its tier: those replace or delete it.
+void random_staged(Random& random, const Shape& shape, Scenario& scenario) {
+  for (std::size_t i = random.between(1, 3); i > 0; --i) {
+    model::StagedGlobalNetworkPolicy staged;
+    if (random.percent(50)) staged.action = static_cast<model::StagedAction>(random.below(4));
+    const auto name = fmt::format("pol-{}", random.between(1, shape.policies + 2));
+    std::optional<std::string> tier;
+    const auto enforced = scenario.resources.find({model::Kind::GlobalNetworkPolicy, name});
+    if (enforced != scenario.resources.end()) tier = std::get<model::GlobalNetworkPolicy>(enforced->second.spec).tier;
+    if (staged.action != model::StagedAction::Delete) staged.policy = random_policy(random, shape);
+    if (enforced != scenario.resources.end() && random.percent(80)) staged.policy.tier = tier;
+    put(scenario, name, {}, std::move(staged));
+  }
+}
+
+// Ports and addresses of services.
+void random_services(Random& random, Scenario& scenario, model::FelixConfiguration& felix) {
+  if (random.percent(25)) {
+    felix.kube_node_port_ranges.emplace();
+    for (std::size_t i = random.below(4); i > 0; --i) {
+      const auto first = std::max<std::uint16_t>(random.pick(kPorts), 1);
+      felix.kube_node_port_ranges->push_back({first, static_cast<std::uint16_t>(std::min<std::size_t>(first + random.below(3), 65535))});
+    }
+  }
+  if (!random.percent(15)) return;
+  model::NodewallConfiguration nodewall;
+  nodewall.service_addresses = {random.pick(random.pick(scenario.facts.interfaces).addresses)};
+  if (random.percent(70)) nodewall.service_addresses.front().prefix = nodewall.service_addresses.front().address.family == Family::v4 ? 32 : 128;
+  put(scenario, "default", {}, std::move(nodewall));
+}
+
+void random_policies(Random& random, const Shape& shape, Scenario& scenario) {
   for (const auto name : {"first"sv, "second"sv}) {
     model::Tier tier{.order = random_order(random), .default_action = std::nullopt};
     if (random.percent(60)) tier.default_action = random.percent(50) ? model::TierAction::Pass : model::TierAction::Deny;
     if (random.percent(85)) put(scenario, text(name), {}, tier);
   }
-  for (std::size_t i = random.below(shape.policies + 1); i > 0; --i) {
-    model::GlobalNetworkPolicy policy;
-    if (random.percent(70)) policy.tier = text(random.pick(kTiers));
-    policy.order = random_order(random);
-    if (random.percent(60)) policy.selector = random_selector(random);
-    if (random.percent(4)) policy.namespace_selector = random_selector(random);
-    if (random.percent(20)) policy.types.push_back(model::PolicyType::Ingress);
-    if (random.percent(20)) policy.types.push_back(model::PolicyType::Egress);
-    policy.ingress = random_rules(random, shape.rules, true);
-    policy.egress = random_rules(random, shape.rules, false);
-    policy.apply_on_forward = random.percent(8);
-    policy.do_not_track = policy.apply_on_forward && random.percent(40);
-    put(scenario, fmt::format("pol-{}", i), {}, std::move(policy));
-  }
+  for (std::size_t i = random.below(shape.policies + 1); i > 0; --i)
+    put(scenario, fmt::format("pol-{}", i), {}, random_policy(random, shape));
+  if (random.percent(40)) random_staged(random, shape, scenario);
   for (const auto name : {"prof-a"sv, "prof-b"sv}) {
     if (!random.percent(70)) continue;
     model::Profile profile;
@@ -250,6 +295,7 @@ Scenario random_scenario(Random& random, const Shape& shape) {
     random_failsafe(random, felix.failsafe_inbound);
     random_failsafe(random, felix.failsafe_outbound);
     if (random.percent(10)) felix.interface_exclude = {"eth1"};
+    random_services(random, scenario, felix);
     put(scenario, random.percent(70) ? "default" : "node.node1", {}, std::move(felix));
   }
   return scenario;

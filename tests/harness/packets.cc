@@ -74,6 +74,9 @@ void collect(const model::Spec& spec, Collector& out) {
   } else if (const auto* policy = std::get_if<model::GlobalNetworkPolicy>(&spec)) {
     out.add(policy->ingress);
     out.add(policy->egress);
+  } else if (const auto* staged = std::get_if<model::StagedGlobalNetworkPolicy>(&spec)) {
+    out.add(staged->policy.ingress);
+    out.add(staged->policy.egress);
   } else if (const auto* profile = std::get_if<model::Profile>(&spec)) {
     out.add(profile->ingress);
     out.add(profile->egress);
@@ -83,6 +86,10 @@ void collect(const model::Spec& spec, Collector& out) {
         out.add_port(port.port);
         if (port.net) out.add(*port.net);
       }
+    }
+    for (const auto& range : felix->kube_node_port_ranges.value_or(std::vector<model::PortRange>{})) {
+      out.add_port(range.first);
+      out.add_port(range.last);
     }
   }
 }
@@ -133,8 +140,8 @@ resolve::PacketQuery random_packet(Random& random, const PacketPools& pools) {
   packet.source = random.pick(all);
   packet.destination = random.pick(all);
   auto& own = packet.direction == NW_INGRESS ? packet.destination : packet.source;
-  if (random.percent(85) && !local.empty()) own = random.pick(local);
-  packet.forwarded = packet.direction == NW_EGRESS && random.percent(3);
+  if (random.percent(70) && !local.empty()) own = random.pick(local);
+  packet.forwarded = packet.direction == NW_EGRESS && random.percent(20);
   packet.protocol = random.percent(45) ? std::uint8_t{6} : random.pick(pools.protocols);
   if (!v4 && packet.protocol <= 1) packet.protocol = 58;
   const bool ports = packet.protocol == 6 || packet.protocol == 17 || packet.protocol == 132 || packet.protocol == 136;

@@ -79,15 +79,10 @@ class Remover {
       list(endpoint->profiles);
       list(endpoint->ports);
     } else if (auto* policy = std::get_if<model::GlobalNetworkPolicy>(&spec)) {
-      rules(policy->ingress);
-      rules(policy->egress);
-      option(policy->tier);
-      option(policy->order);
-      option(policy->selector);
-      option(policy->namespace_selector);
-      list(policy->types);
-      flag(policy->do_not_track);
-      flag(policy->apply_on_forward);
+      policy_parts(*policy);
+    } else if (auto* staged = std::get_if<model::StagedGlobalNetworkPolicy>(&spec)) {
+      policy_parts(staged->policy);
+      option(staged->action);
     } else if (auto* set = std::get_if<model::GlobalNetworkSet>(&spec)) {
       list(set->nets);
     } else if (auto* profile = std::get_if<model::Profile>(&spec)) {
@@ -103,7 +98,23 @@ class Remover {
         option(*ports);
       }
       option(felix->interface_exclude);
+      option(felix->kube_node_port_ranges);
+    } else if (auto* nodewall = std::get_if<model::NodewallConfiguration>(&spec)) {
+      list(nodewall->service_addresses);
     }
+  }
+
+  void policy_parts(model::GlobalNetworkPolicy& policy) {
+    rules(policy.ingress);
+    rules(policy.egress);
+    option(policy.tier);
+    option(policy.order);
+    option(policy.selector);
+    option(policy.namespace_selector);
+    list(policy.types);
+    flag(policy.do_not_track);
+    flag(policy.pre_dnat);
+    flag(policy.apply_on_forward);
   }
 
  private:

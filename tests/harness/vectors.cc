@@ -62,7 +62,7 @@ Result<resolve::Origin> origin_of(const std::string& text) {
 }
 
 std::string to_text(const resolve::Origin& origin) {
-  if (origin == resolve::Origin{}) return {};
+  if (origin.tier.empty() && origin.policy.empty()) return {};
   if (origin.rule < 0) return origin.policy.empty() ? origin.tier + "/-" : fmt::format("{}/{}/-", origin.tier, origin.policy);
   return fmt::format("{}/{}/{}", origin.tier, origin.policy, origin.rule);
 }
@@ -78,8 +78,27 @@ Status check_keys(const YAML::Node& node, std::initializer_list<std::string_view
   return {};
 }
 
+Result<bool> verdict_of(const YAML::Node& node) {
+  const auto verdict = node["verdict"].as<std::string>("");
+  if (verdict != "allow" && verdict != "deny") return fail(Errc::config, "\"verdict\" is neither allow nor deny");
+  return verdict == "allow";
+}
+
+Result<resolve::StagedJudgement> staged_of(const YAML::Node& node) {
+  if (auto known = check_keys(node, {"verdict", "origin"}); !known) return fail(known.error().in("staged"));
+  const auto allow = verdict_of(node);
+  if (!allow) return fail(allow.error().in("staged"));
+  resolve::StagedJudgement staged{.allow = *allow, .origin = {}};
+  if (!node["origin"]) return staged;
+  auto origin = origin_of(node["origin"].as<std::string>());
+  if (!origin) return fail(origin.error().in("staged"));
+  staged.origin = *origin;
+  staged.origin.staged = true;
+  return staged;
+}
+
 Result<Vector> vector_of(const YAML::Node& node) {
-  if (auto known = check_keys(node, {"packet", "statement", "verdict", "reason", "origin"}); !known) {
+  if (auto known = check_keys(node, {"packet", "statement", "verdict", "reason", "origin", "logged", "staged"}); !known) {
     return fail(known.error());
   }
   Vector vector;
@@ -94,15 +113,21 @@ Result<Vector> vector_of(const YAML::Node& node) {
     for (const auto& one : statement) vector.statements.insert(one.as<int>());
   }
   if (vector.statements.empty()) return fail(Errc::config, "\"statement\" is missing");
-  const auto verdict = node["verdict"].as<std::string>("");
-  if (verdict != "allow" && verdict != "deny") return fail(Errc::config, "\"verdict\" is neither allow nor deny");
-  vector.expected.allow = verdict == "allow";
+  const auto allow = verdict_of(node);
+  if (!allow) return fail(allow.error());
+  vector.expected.allow = *allow;
   vector.expected.reason = reason_by_name(node["reason"].as<std::string>(""));
   if (vector.expected.reason == NW_REASON_NONE) return fail(Errc::config, "\"reason\" is no reason");
   if (node["origin"]) {
     auto origin = origin_of(node["origin"].as<std::string>());
     if (!origin) return fail(origin.error());
     vector.expected.origin = *origin;
+  }
+  vector.expected.logged = node["logged"].as<bool>(false);
+  if (node["staged"]) {
+    auto staged = staged_of(node["staged"]);
+    if (!staged) return fail(staged.error());
+    vector.expected.staged = *staged;
   }
   return vector;
 }
@@ -188,6 +213,11 @@ std::string to_text(const resolve::PacketQuery& packet) { return to_json(packet)
 std::string to_text(const resolve::Judgement& judgement) {
   auto text = fmt::format("{} {}", judgement.allow ? "allow" : "deny", resolve::reason_name(judgement.reason));
   if (const auto origin = to_text(judgement.origin); !origin.empty()) text += " " + origin;
+  if (judgement.logged) text += ", logged";
+  if (judgement.staged) {
+    text += judgement.staged->allow ? ", staged allow" : ", staged deny";
+    if (const auto origin = to_text(judgement.staged->origin); !origin.empty()) text += " " + origin;
+  }
   return text;
 }
 
@@ -200,6 +230,11 @@ std::string to_text(const VectorCase& vector_case) {
                         to_text(vector.packet), fmt::join(vector.statements, ", "),
                         vector.expected.allow ? "allow" : "deny", resolve::reason_name(vector.expected.reason));
     if (const auto origin = to_text(vector.expected.origin); !origin.empty()) text += "      origin: " + origin + "\n";
+    if (vector.expected.logged) text += "      logged: true\n";
+    if (const auto& staged = vector.expected.staged) {
+      const auto origin = to_text(staged->origin);
+      text += fmt::format("      staged: {{verdict: {}{}{}}}\n", staged->allow ? "allow" : "deny", origin.empty() ? "" : ", origin: ", origin);
+    }
   }
   return text;
 }

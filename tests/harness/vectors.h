@@ -11,6 +11,9 @@
 //         reason: policy
 //         origin: default/allow-web/0                       (tier/policy/rule; tier/- for a tier's end; /profile/rule for a profile;
 //                                                            /profile/- for one that does not exist)
+//         logged: true                                      (a Log rule comes before what decides; absent: none does)
+//         staged: {verdict: deny, origin: default/trial/0}  (what the staged policies would do; origin: a staged rule or the end of a tier
+//                                                            that is only staged; absent: no chain that was asked has staged policies)
 //
 // Every fault of a file is an Error that names file and line.
 #pragma once

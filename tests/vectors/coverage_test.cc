@@ -156,12 +156,14 @@ TEST_CASE("vectors cite every statement that one first packet can show") {
     for (const auto& vector : one.vectors) cited.insert(vector.statements.begin(), vector.statements.end());
   }
   std::vector<int> missing;
-  // 8 is a condition, 27 to 32 (but for 29 and 30) need more than one packet, 36 and later are not about packets.
-  for (int statement = 1; statement <= 35; ++statement) {
-    const bool shown = statement != 8 && statement != 27 && statement != 28 && statement != 31 && statement != 32;
+  // 8 is a condition, 27 to 32 (but for 29 and 30) need more than one packet, 36 to 40 are not about packets.
+  constexpr int kLast = 51;
+  for (int statement = 1; statement <= kLast; ++statement) {
+    const bool shown = statement != 8 && statement != 27 && statement != 28 && statement != 31 && statement != 32 &&
+                       (statement < 36 || statement > 40);
     if (shown && !cited.contains(statement)) missing.push_back(statement);
   }
   INFO(fmt::format("no vector cites: {}", fmt::join(missing, ", ")));
   CHECK(missing.empty());
-  CHECK(*cited.rbegin() <= 40);
+  CHECK(*cited.rbegin() <= kLast);
 }

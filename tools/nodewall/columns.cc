@@ -43,14 +43,16 @@ std::string endpoint_profiles(const Resource& resource) {
   return joined(spec_of<model::HostEndpoint>(resource).profiles, [](const std::string& name) { return name; });
 }
 
+const model::GlobalNetworkPolicy& policy_of(const Resource& resource) {
+  if (const auto* staged = std::get_if<model::StagedGlobalNetworkPolicy>(&resource.spec)) return staged->policy;
+  return spec_of<model::GlobalNetworkPolicy>(resource);
+}
 std::string policy_tier(const Resource& resource) {
-  return spec_of<model::GlobalNetworkPolicy>(resource).tier.value_or(std::string(model::kDefaultTier));
+  return policy_of(resource).tier.value_or(std::string(model::kDefaultTier));
 }
-std::string policy_order(const Resource& resource) {
-  return order_text(spec_of<model::GlobalNetworkPolicy>(resource).order);
-}
+std::string policy_order(const Resource& resource) { return order_text(policy_of(resource).order); }
 std::string policy_selector(const Resource& resource) {
-  const auto& selector = spec_of<model::GlobalNetworkPolicy>(resource).selector;
+  const auto& selector = policy_of(resource).selector;
   return selector ? selector->text() : std::string();
 }
 
@@ -91,6 +93,9 @@ constexpr Column kColumns[] = {
     {Kind::GlobalNetworkPolicy, "TIER", true, policy_tier},
     {Kind::GlobalNetworkPolicy, "ORDER", false, policy_order},
     {Kind::GlobalNetworkPolicy, "SELECTOR", false, policy_selector},
+    {Kind::StagedGlobalNetworkPolicy, "TIER", true, policy_tier},
+    {Kind::StagedGlobalNetworkPolicy, "ORDER", false, policy_order},
+    {Kind::StagedGlobalNetworkPolicy, "SELECTOR", false, policy_selector},
     {Kind::Profile, "LABELS", false, profile_labels},
     {Kind::GlobalNetworkSet, "NETS", false, set_nets},
     {Kind::Tier, "ORDER", true, tier_order},

@@ -29,10 +29,11 @@ model::Labels labels_of(const model::Resource& resource, const model::HostEndpoi
 
 bool selects(const model::GlobalNetworkPolicy& policy, const model::Labels& labels) {
   if (policy.namespace_selector || policy.service_account_selector) return false;
-  // These kinds decide nothing about the host's own traffic.
-  if (policy.pre_dnat || policy.do_not_track) return false;
   return !policy.selector || policy.selector->matches(labels);
 }
+
+// preDNAT and doNotTrack policies leave what they do not match to others: with them alone a host endpoint is closed.
+bool is_about_own_traffic(const model::GlobalNetworkPolicy& policy) { return !policy.pre_dnat && !policy.do_not_track; }
 
 bool has_profile(const model::HostEndpoint& endpoint, const model::ResourceSet& resources) {
   return std::ranges::any_of(endpoint.profiles, [&](const auto& name) {
@@ -46,6 +47,21 @@ bool is_known_node(const std::string& node, const model::ResourceSet& resources)
   return any == resources.end() || any->first.kind != Kind::Node;  // nothing is known of nodes
 }
 
+// doNotTrack policies that select a wildcard, where they do not apply; of those that `written` has the policy or the host endpoint of.
+void hint_untracked_wildcards(const model::ResourceSet& resources, const std::set<model::ResourceId>& written,
+                              std::vector<std::string>& sentences) {
+  for_each<model::HostEndpoint>(resources, Kind::HostEndpoint, [&](const auto& resource, const auto& endpoint) {
+    if (endpoint.interface_name != "*") return;
+    const auto labels = labels_of(resource, endpoint, resources);
+    for_each<model::GlobalNetworkPolicy>(resources, Kind::GlobalNetworkPolicy, [&](const auto& owner, const auto& policy) {
+      if (!policy.do_not_track || !selects(policy, labels)) return;
+      if (!written.contains(owner.id()) && !written.contains(resource.id())) return;
+      sentences.push_back(fmt::format("{}: doNotTrack is not enforced on {}, for its interfaceName is *", to_string(owner.id()),
+                                      to_string(resource.id())));
+    });
+  });
+}
+
 }  // namespace
 
 std::set<std::string> bare_endpoints(const model::ResourceSet& resources) {
@@ -56,7 +72,7 @@ std::set<std::string> bare_endpoints(const model::ResourceSet& resources) {
     bool selected = false;
     for_each<model::GlobalNetworkPolicy>(resources, Kind::GlobalNetworkPolicy,
                                          [&](const auto&, const auto& policy) {
-                                           selected = selected || selects(policy, labels);
+                                           selected = selected || (is_about_own_traffic(policy) && selects(policy, labels));
                                          });
     if (!selected) bare.insert(resource.metadata.name);
   });
@@ -74,6 +90,7 @@ std::vector<std::string> hints(const model::ResourceSet& before, const model::Re
         "{}: no policy selects it and it has no profile: it closes everything except the failsafe ports",
         to_string(id)));
   }
+  hint_untracked_wildcards(after, written, sentences);
   for (const auto& id : written) {
     const auto found = after.find(id);
     if (id.kind != Kind::HostEndpoint || found == after.end()) continue;

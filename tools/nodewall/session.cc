@@ -38,6 +38,12 @@ std::unexpected<Error> not_supported(const char* operation, const model::Resourc
                                           operation, to_string(id)));
 }
 
+// The policy that the object is, enforced or staged.
+const model::GlobalNetworkPolicy* policy_of(const model::Resource& resource) {
+  if (const auto* staged = std::get_if<model::StagedGlobalNetworkPolicy>(&resource.spec)) return &staged->policy;
+  return std::get_if<model::GlobalNetworkPolicy>(&resource.spec);
+}
+
 std::string_view tier_of(const model::GlobalNetworkPolicy& policy) {
   return policy.tier && !policy.tier->empty() ? std::string_view(*policy.tier)
                                               : model::kDefaultTier;
@@ -104,7 +110,7 @@ Status Session::may_write(const model::Resource& resource, Change change) const 
                                             "has it already", to_string(id)));
   }
   if (change == Change::update && !has(id)) return does_not_exist(id);
-  if (const auto* policy = std::get_if<model::GlobalNetworkPolicy>(&resource.spec)) {
+  if (const auto* policy = policy_of(resource)) {
     const std::string tier(tier_of(*policy));
     if (!has({Kind::Tier, tier})) {
       return fail(Errc::config, fmt::format("{}: there is no tier {}", to_string(id), tier));
@@ -143,7 +149,7 @@ Status Session::may_remove(const model::ResourceId& id) const {
   if (!stored_.contains(id)) return does_not_exist(id);
   if (id.kind != Kind::Tier || is_built_in_tier(id)) return {};
   const auto user = std::ranges::find_if(resources_, [&](const auto& entry) {
-    const auto* policy = std::get_if<model::GlobalNetworkPolicy>(&entry.second.spec);
+    const auto* policy = policy_of(entry.second);
     return policy != nullptr && tier_of(*policy) == id.name;
   });
   if (user == resources_.end()) return {};

@@ -33,11 +33,13 @@ Json of(const m::Protocol& protocol) {
   if (protocol.as_name && m::protocol_by_name(text)) return text;
   return protocol.number;
 }
-Json of(const m::Port& port) {
-  if (const auto* name = std::get_if<std::string>(&port)) return *name;
-  const auto& range = std::get<m::PortRange>(port);
+Json of(const m::PortRange& range) {
   if (range.first == range.last) return range.first;
   return std::to_string(range.first) + ":" + std::to_string(range.last);
+}
+Json of(const m::Port& port) {
+  if (const auto* name = std::get_if<std::string>(&port)) return *name;
+  return of(std::get<m::PortRange>(port));
 }
 Json of(m::PolicyType type) { return type == m::PolicyType::Ingress ? "Ingress" : "Egress"; }
 Json of(m::TierAction action) { return action == m::TierAction::Deny ? "Deny" : "Pass"; }
@@ -184,6 +186,13 @@ Json of(const m::GlobalNetworkPolicy& policy) {
   return out;
 }
 
+Json of(const m::StagedGlobalNetworkPolicy& staged) {
+  constexpr const char* kActions[] = {"Set", "Delete", "Learn", "Ignore"};
+  auto out = of(staged.policy);
+  if (staged.action) out["stagedAction"] = kActions[static_cast<std::size_t>(*staged.action)];
+  return out;
+}
+
 Json of(const m::GlobalNetworkSet& set) {
   auto out = object();
   put(out, "nets", set.nets);
@@ -293,10 +302,12 @@ Json of(const m::ConntrackTimeouts& timeouts) {
 }
 
 // An absent list means the defaults, an empty one none: both are kept apart.
-void put_failsafe(Json& out, const char* key, const std::optional<std::vector<m::FailsafePort>>& ports) {
-  if (!ports) return;
+// A list that is empty is written, for it is not an absent one.
+template <typename T>
+void put_list(Json& out, const char* key, const std::optional<std::vector<T>>& items) {
+  if (!items) return;
   out[key] = Json::array();
-  for (const auto& port : *ports) out[key].push_back(of(port));
+  for (const auto& item : *items) out[key].push_back(of(item));
 }
 
 Json of(const m::FelixConfiguration& config) {
@@ -309,11 +320,14 @@ Json of(const m::FelixConfiguration& config) {
   if (config.interface_exclude) out["interfaceExclude"] = joined(*config.interface_exclude);
   put(out, "interfaceRefreshInterval", config.interface_refresh_interval);
   if (config.ipv6_support) out["ipv6Support"] = *config.ipv6_support;
-  put_failsafe(out, "failsafeInboundHostPorts", config.failsafe_inbound);
-  put_failsafe(out, "failsafeOutboundHostPorts", config.failsafe_outbound);
+  put_list(out, "failsafeInboundHostPorts", config.failsafe_inbound);
+  put_list(out, "failsafeOutboundHostPorts", config.failsafe_outbound);
   put(out, "bpfMapSizeConntrack", config.bpf_map_size_conntrack);
   put(out, "bpfConntrackTimeouts", config.bpf_conntrack_timeouts);
   put(out, "logSeverityScreen", config.log_severity_screen);
+  put_list(out, "kubeNodePortRanges", config.kube_node_port_ranges);
+  put(out, "logActionRateLimit", config.log_action_rate_limit);
+  put(out, "logActionRateLimitBurst", config.log_action_rate_limit_burst);
   return out;
 }
 
@@ -363,6 +377,7 @@ Json of(const m::NodewallConfiguration& config) {
   if (config.established_flows)
     out["establishedFlows"] = *config.established_flows == m::EstablishedFlows::Keep ? "Keep" : "Reevaluate";
   put(out, "ingressHooks", config.ingress_hooks);
+  put(out, "serviceAddresses", config.service_addresses);
   return out;
 }
 

@@ -15,6 +15,7 @@ using Felix = FelixConfiguration;
 
 void read(Reader& reader, const Node& node, HostEndpoint& out);
 void read(Reader& reader, const Node& node, GlobalNetworkPolicy& out);
+void read(Reader& reader, const Node& node, StagedGlobalNetworkPolicy& out);
 void read(Reader& reader, const Node& node, GlobalNetworkSet& out);
 void read(Reader& reader, const Node& node, Profile& out);
 void read(Reader& reader, const Node& node, Tier& out);
@@ -168,6 +169,18 @@ void read(Reader& reader, const Node& node, FailsafePort& out) {
   reader.require(node, "port");
 }
 
+// A port without name, or a range.
+void read(Reader& reader, const Node& node, PortRange& out) {
+  Port port;
+  const auto before = reader.faults().size() + reader.more();
+  read(reader, node, port);
+  if (const auto* range = std::get_if<PortRange>(&port)) {
+    out = *range;
+  } else if (reader.faults().size() + reader.more() == before) {
+    reader.fault(node, "wants a port from 1 to 65535 or a range \"first:last\" of them, got " + shown(node));
+  }
+}
+
 void read(Reader& reader, const Node& node, Timeout& out) {
   if (node.type == Node::Type::scalar && node.text == "Auto") return;
   Duration value{};
@@ -198,7 +211,10 @@ void read(Reader& reader, const Node& node, Felix& out) {
       field<&Felix::failsafe_outbound>("failsafeOutboundHostPorts"),
       field<&Felix::bpf_map_size_conntrack>("bpfMapSizeConntrack"),
       field<&Felix::bpf_conntrack_timeouts>("bpfConntrackTimeouts"),
-      field<&Felix::log_severity_screen>("logSeverityScreen")};
+      field<&Felix::log_severity_screen>("logSeverityScreen"),
+      field<&Felix::kube_node_port_ranges>("kubeNodePortRanges"),
+      field<&Felix::log_action_rate_limit>("logActionRateLimit"),
+      field<&Felix::log_action_rate_limit_burst>("logActionRateLimitBurst")};
   const auto keep = [](const std::string& name, const Node& value, Felix& config) {
     if (!is_untyped_felix_field(name)) return false;
     if (value.type != Node::Type::null) config.untyped[name] = to_json(value).dump();
@@ -284,7 +300,8 @@ void read(Reader& reader, const Node& node, HookRule& out) {
 void read(Reader& reader, const Node& node, NodewallConfiguration& out) {
   using C = NodewallConfiguration;
   static constexpr Field<C> kFields[] = {field<&C::established_flows>("establishedFlows"),
-                                         field<&C::ingress_hooks>("ingressHooks")};
+                                         field<&C::ingress_hooks>("ingressHooks"),
+                                         nets_field<&C::service_addresses, BareAddress::is_host>("serviceAddresses")};
   read_object<C>(reader, node, out, kFields);
 }
 
@@ -312,6 +329,7 @@ model::Spec read_spec(Reader& reader, const Node* spec, const Node* status, mode
     case model::Kind::FelixConfiguration: return spec_of<model::FelixConfiguration>(reader, spec);
     case model::Kind::Node: return spec_of<model::Node>(reader, spec);
     case model::Kind::NodewallConfiguration: return spec_of<model::NodewallConfiguration>(reader, spec);
+    case model::Kind::StagedGlobalNetworkPolicy: return spec_of<model::StagedGlobalNetworkPolicy>(reader, spec);
     case model::Kind::KubeControllersConfiguration: break;
   }
   auto out = spec_of<model::KubeControllersConfiguration>(reader, spec);

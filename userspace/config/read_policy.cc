@@ -159,6 +159,42 @@ void read(Reader& reader, const Node& node, GlobalNetworkPolicy& out) {
   read_object<P>(reader, node, out, kFields);
 }
 
+namespace {
+
+using Staged = StagedGlobalNetworkPolicy;
+
+template <auto Member>
+constexpr Field<Staged> policy_field(std::string_view name) {
+  return {name, [](Reader& reader, const Node& node, Staged& out) { read(reader, node, out.policy.*Member); }};
+}
+
+void read_staged_tier(Reader& reader, const Node& node, Staged& out) { read_tier_name(reader, node, out.policy); }
+
+}  // namespace
+
+void read(Reader& reader, const Node& node, StagedAction& out) {
+  static constexpr std::array<std::string_view, 4> kNames = {"Set", "Delete", "Learn", "Ignore"};
+  if (const auto choice = read_choice(reader, node, kNames)) out = static_cast<StagedAction>(*choice);
+}
+
+void read(Reader& reader, const Node& node, StagedGlobalNetworkPolicy& out) {
+  using P = GlobalNetworkPolicy;
+  static constexpr Field<Staged> kFields[] = {{"tier", read_staged_tier},
+                                              policy_field<&P::order>("order"),
+                                              policy_field<&P::selector>("selector"),
+                                              policy_field<&P::namespace_selector>("namespaceSelector"),
+                                              policy_field<&P::service_account_selector>("serviceAccountSelector"),
+                                              policy_field<&P::types>("types"),
+                                              policy_field<&P::ingress>("ingress"),
+                                              policy_field<&P::egress>("egress"),
+                                              policy_field<&P::do_not_track>("doNotTrack"),
+                                              policy_field<&P::pre_dnat>("preDNAT"),
+                                              policy_field<&P::apply_on_forward>("applyOnForward"),
+                                              policy_field<&P::performance_hints>("performanceHints"),
+                                              field<&Staged::action>("stagedAction")};
+  read_object<Staged>(reader, node, out, kFields);
+}
+
 void read(Reader& reader, const Node& node, GlobalNetworkSet& out) {
   static constexpr Field<GlobalNetworkSet> kFields[] = {
       nets_field<&GlobalNetworkSet::nets, BareAddress::is_host>("nets")};

@@ -13,7 +13,7 @@ using std::chrono::minutes;
 constexpr std::array<std::string_view, std::size(kAllKinds)> kKindNames = {
     "HostEndpoint", "GlobalNetworkPolicy",          "GlobalNetworkSet",
     "Profile",      "Tier",                         "KubeControllersConfiguration",
-    "FelixConfiguration", "Node", "NodewallConfiguration"};
+    "FelixConfiguration", "Node", "NodewallConfiguration", "StagedGlobalNetworkPolicy"};
 
 struct Alias {
   std::string_view text;
@@ -58,6 +58,10 @@ constexpr Alias kAliases[] = {
     {"nodewallconfigurations", Kind::NodewallConfiguration},
     {"nodewallconfig", Kind::NodewallConfiguration},
     {"nodewallconfigs", Kind::NodewallConfiguration},
+    {"stagedglobalnetworkpolicy", Kind::StagedGlobalNetworkPolicy},
+    {"stagedglobalnetworkpolicies", Kind::StagedGlobalNetworkPolicy},
+    {"sgnp", Kind::StagedGlobalNetworkPolicy},
+    {"sgnps", Kind::StagedGlobalNetworkPolicy},
 };
 
 Resource allow_all_profile(std::string_view name) {
@@ -105,6 +109,25 @@ std::optional<Kind> kind_by_alias(std::string_view alias) {
   });
   for (const auto& [text, kind] : kAliases)
     if (text == lower) return kind;
+  return std::nullopt;
+}
+
+std::optional<Duration> rate_interval(std::string_view text) {
+  constexpr std::int64_t kMost = 9999;
+  constexpr std::pair<std::string_view, std::chrono::seconds> kUnits[] = {{"second", std::chrono::seconds(1)},
+                                                                          {"minute", std::chrono::minutes(1)},
+                                                                          {"hour", std::chrono::hours(1)},
+                                                                          {"day", std::chrono::hours(24)}};
+  const auto slash = text.find('/');
+  const auto digits = text.substr(0, slash);
+  if (slash == text.npos || digits.empty() || digits.size() > 4 || digits.front() == '0') return std::nullopt;
+  std::int64_t count = 0;
+  for (const char c : digits) {
+    if (c < '0' || c > '9') return std::nullopt;
+    count = count * 10 + (c - '0');
+  }
+  for (const auto& [unit, time] : kUnits)
+    if (text.substr(slash + 1) == unit && count <= kMost) return Duration(time) / count;
   return std::nullopt;
 }
 

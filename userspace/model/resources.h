@@ -40,6 +40,7 @@ enum class Kind : std::uint8_t {
   FelixConfiguration,
   Node,
   NodewallConfiguration,
+  StagedGlobalNetworkPolicy,
 };
 std::string_view name(Kind kind);        // "HostEndpoint"
 std::string_view api_version(Kind kind);  // kCalicoApi or kNodewallApi
@@ -47,7 +48,8 @@ std::string_view api_version(Kind kind);  // kCalicoApi or kNodewallApi
 std::optional<Kind> kind_by_alias(std::string_view alias);
 inline constexpr Kind kAllKinds[] = {Kind::HostEndpoint,       Kind::GlobalNetworkPolicy, Kind::GlobalNetworkSet,
                                      Kind::Profile,            Kind::Tier,                Kind::KubeControllersConfiguration,
-                                     Kind::FelixConfiguration, Kind::Node,                Kind::NodewallConfiguration};
+                                     Kind::FelixConfiguration, Kind::Node,                Kind::NodewallConfiguration,
+                                     Kind::StagedGlobalNetworkPolicy};
 
 struct Metadata {
   std::string name;
@@ -94,6 +96,15 @@ struct GlobalNetworkPolicy {
 };
 // docs/semantics.md "types": none, none -> Ingress; only egress rules -> Egress; both -> both.
 std::vector<PolicyType> effective_types(const GlobalNetworkPolicy& policy);
+
+enum class StagedAction : std::uint8_t { Set, Delete, Learn, Ignore };
+
+// A policy on trial: what would happen if it were applied (Set, Learn) or deleted (Delete) is said, and nothing is enforced.
+struct StagedGlobalNetworkPolicy {
+  GlobalNetworkPolicy policy;          // Delete: only its tier
+  std::optional<StagedAction> action;  // absent: Set
+  bool operator==(const StagedGlobalNetworkPolicy&) const = default;
+};
 
 struct GlobalNetworkSet {
   std::vector<Cidr> nets;  // host bits kept as written
@@ -195,9 +206,15 @@ struct FelixConfiguration {
   std::optional<std::int64_t> bpf_map_size_conntrack;
   std::optional<ConntrackTimeouts> bpf_conntrack_timeouts;
   std::optional<std::string> log_severity_screen;
+  std::optional<std::vector<PortRange>> kube_node_port_ranges;  // absent: none, for there is no cluster
+  std::optional<std::string> log_action_rate_limit;             // "10/second"; absent, empty: no limit
+  std::optional<std::int64_t> log_action_rate_limit_burst;      // absent: 5
   std::map<std::string, std::string> untyped;
   bool operator==(const FelixConfiguration&) const = default;
 };
+
+// The time between two of "10/second"; second, minute, hour or day, 1 to 9999 of them. Nothing for any other text.
+std::optional<Duration> rate_interval(std::string_view text);
 
 struct NodeAddress {
   std::string address;  // as written; may be a host name
@@ -233,11 +250,12 @@ struct HookRule {
 struct NodewallConfiguration {  // object `default`
   std::optional<EstablishedFlows> established_flows;  // absent: Reevaluate
   std::vector<HookRule> ingress_hooks;                // spec.ingressHooks, the first match decides; none: auto
+  std::vector<Cidr> service_addresses;                // addresses of the host whose traffic a service sends elsewhere
   bool operator==(const NodewallConfiguration&) const = default;
 };
 
 using Spec = std::variant<HostEndpoint, GlobalNetworkPolicy, GlobalNetworkSet, Profile, Tier,
-                          KubeControllersConfiguration, FelixConfiguration, Node, NodewallConfiguration>;
+                          KubeControllersConfiguration, FelixConfiguration, Node, NodewallConfiguration, StagedGlobalNetworkPolicy>;
 
 struct ResourceId {
   Kind kind = Kind::HostEndpoint;

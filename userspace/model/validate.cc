@@ -30,6 +30,7 @@ void check_name(const Resource& resource, FaultList& faults) {
   if (name.empty()) return faults.add("name", "", "name must be specified");
   switch (resource.kind()) {
     case Kind::GlobalNetworkPolicy:
+    case Kind::StagedGlobalNetworkPolicy:
       if (!is_policy_name(name))
         faults.add_tag("name", name, "name", "one or two labels of a-z, 0-9 and '-', joined by one dot");
       return;

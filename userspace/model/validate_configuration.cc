@@ -8,6 +8,8 @@ namespace nodewall::model {
 namespace {
 
 constexpr std::int64_t kMaxPort = 65535;
+constexpr std::size_t kMaxNodePortRanges = 7;
+constexpr std::int64_t kMaxBurst = 9999;
 constexpr std::int64_t kMaxFlows = std::int64_t{1} << 30;
 
 void check_port_number(std::string_view field, const std::optional<std::int64_t>& port, FaultList& faults) {
@@ -57,6 +59,16 @@ void check_failsafe(std::string_view field, const std::optional<std::vector<Fail
   }
 }
 
+void check_log_and_services(const FelixConfiguration& config, FaultList& faults) {
+  if (const auto& ranges = config.kube_node_port_ranges; ranges && ranges->size() > kMaxNodePortRanges)
+    faults.add("kubeNodePortRanges", std::to_string(ranges->size()) + " entries",
+               "at most " + std::to_string(kMaxNodePortRanges) + " ports and ranges");
+  if (const auto& limit = config.log_action_rate_limit; limit && !limit->empty() && !rate_interval(*limit))
+    faults.add("logActionRateLimit", *limit, "wants 1 to 9999 per second, minute, hour or day, as 10/second");
+  if (const auto& burst = config.log_action_rate_limit_burst; burst && (*burst < 0 || *burst > kMaxBurst))
+    faults.add("logActionRateLimitBurst", std::to_string(*burst), "wants 0 to " + std::to_string(kMaxBurst));
+}
+
 // An address, or with `cidr` an address with its prefix length; of one family.
 void check_address(std::string_view field, const std::string& text, Family family, bool cidr, FaultList& faults) {
   if (text.empty()) return;
@@ -102,6 +114,7 @@ void check(const FelixConfiguration& config, FaultList& faults) {
   if (const auto& size = config.bpf_map_size_conntrack; size && (*size < 1 || *size > kMaxFlows))
     faults.add("bpfMapSizeConntrack", std::to_string(*size), "wants 1 to " + std::to_string(kMaxFlows) + " entries");
   check_choice("logSeverityScreen", config.log_severity_screen, "Trace, Debug, Info, Warning, Error, Fatal", faults);
+  check_log_and_services(config, faults);
 }
 
 void check(const Node& node, FaultList& faults) {

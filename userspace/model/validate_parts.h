@@ -47,6 +47,7 @@ enum class Direction : std::uint8_t { ingress, egress };
 // Each checks one kind's spec; the list stands at "spec". Kinds without one have only their metadata checked.
 void check(const HostEndpoint& endpoint, FaultList& faults);
 void check(const GlobalNetworkPolicy& policy, FaultList& faults);
+void check(const StagedGlobalNetworkPolicy& staged, FaultList& faults);
 void check(const Profile& profile, FaultList& faults);
 void check(const KubeControllersConfiguration& config, FaultList& faults);
 void check(const FelixConfiguration& config, FaultList& faults);

@@ -97,6 +97,17 @@ void check(const GlobalNetworkPolicy& policy, FaultList& faults) {
   check_unique("performanceHints", policy.performance_hints, [](const std::string& hint) { return hint; }, faults);
 }
 
+// As the policy that it would be; of Delete nothing but the name and the tier count.
+void check(const StagedGlobalNetworkPolicy& staged, FaultList& faults) {
+  if (staged.action == StagedAction::Delete) {
+    GlobalNetworkPolicy nothing;
+    nothing.tier = staged.policy.tier;
+    if (staged.policy != nothing)
+      faults.add("stagedAction", "Delete", "a staged policy that deletes has no fields but tier and stagedAction");
+  }
+  check(staged.policy, faults);
+}
+
 void check(const Profile& profile, FaultList& faults) {
   check_rules("ingress", profile.ingress, Direction::ingress, faults);
   check_rules("egress", profile.egress, Direction::egress, faults);

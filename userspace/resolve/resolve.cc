@@ -39,9 +39,10 @@ class Resolver {
     resolved.assignments = assign_interfaces(own, facts_, settings_, conditions_);
     resolved.local_addresses = local_addresses(facts_);
     resolved.broadcast_addresses = broadcast_addresses(facts_);
-    const auto tiers = ordered_tiers(resources_, conditions_);
+    const auto tiers = ordered_tiers(resources_, World::enforced, conditions_);
     for (const auto& endpoint : own) resolved.endpoints.push_back(resolve_endpoint(endpoint, tiers));
-    report_policies(own, tiers);
+    report_policies(own, tiers, false);
+    if (has_staged(resources_)) add_staged(own, resolved.endpoints);
     resolved.sets = sets_.take();
     resolved.conditions = conditions_.take();
     return resolved;
@@ -63,58 +64,108 @@ class Resolver {
     return own;
   }
 
-  static bool is_enforced(const model::GlobalNetworkPolicy& policy) { return !policy.pre_dnat && !policy.do_not_track; }
-
   static bool selects(const model::GlobalNetworkPolicy& policy, const KnownEndpoint& endpoint) {
     if (policy.namespace_selector || policy.service_account_selector) return false;
     return !policy.selector || policy.selector->matches(endpoint.labels);
   }
 
+  static bool is_wildcard(const KnownEndpoint& endpoint) { return endpoint.spec->interface_name == "*"; }
+
   EndpointPolicy resolve_endpoint(const KnownEndpoint& endpoint, const std::vector<OrderedTier>& tiers) {
     EndpointPolicy result;
     result.host_endpoint = endpoint.name;
     result.profiles = endpoint.spec->profiles;
-    for (const auto& tier : tiers) add_tier(endpoint, tier, result);
-    for (const auto& profile : result.profiles) add_profile(endpoint, profile, result);
-    if (result.policies.empty() && result.profiles.empty()) {
+    result.chains = chains_of(endpoint, tiers, result.policies);
+    const bool has_tiers = !result.chains[NW_CHAIN_INGRESS].tiers.empty() || !result.chains[NW_CHAIN_EGRESS].tiers.empty();
+    if (!has_tiers && result.profiles.empty()) {
       conditions_.add(Severity::warning, {Kind::HostEndpoint, endpoint.name}, "NoPolicyAndNoProfile",
                       "no policy selects it and it has no profile: all but the failsafe ports is closed");
     }
     return result;
   }
 
-  void add_tier(const KnownEndpoint& endpoint, const OrderedTier& tier, EndpointPolicy& to) {
-    ResolvedTier ingress{tier.name, {}, tier.end};
-    ResolvedTier egress = ingress;
-    bool has_ingress = false, has_egress = false;
+  // What the staged policies would make of the endpoints; only chains that would be others.
+  void add_staged(const std::vector<KnownEndpoint>& own, std::vector<EndpointPolicy>& endpoints) {
+    const auto tiers = ordered_tiers(resources_, World::staged, conditions_);
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      std::vector<std::string> selected;
+      auto chains = chains_of(own[i], tiers, selected);
+      for (std::uint32_t chain = 0; chain < NW_CHAINS; ++chain)
+        if (chains[chain] != endpoints[i].chains[chain]) endpoints[i].staged[chain] = std::move(chains[chain]);
+      for (const auto& tier : tiers)
+        for (const auto& policy : tier.policies)
+          if (policy.is_staged() && selects(*policy.spec, own[i])) endpoints[i].staged_policies.push_back(tier.name + "/" + policy.id.name);
+    }
+    report_policies(own, tiers, true);
+    report_staged();
+  }
+
+  using Chains = std::array<ChainPolicy, NW_CHAINS>;
+
+  Chains chains_of(const KnownEndpoint& endpoint, const std::vector<OrderedTier>& tiers, std::vector<std::string>& selected) {
+    Chains chains;
+    for (const auto& tier : tiers) add_tier(endpoint, tier, chains, selected);
+    for (const auto& profile : endpoint.spec->profiles) add_profile(endpoint, profile, chains);
+    return chains;
+  }
+
+  void add_tier(const KnownEndpoint& endpoint, const OrderedTier& tier, Chains& chains, std::vector<std::string>& selected) {
+    std::array<std::optional<ResolvedTier>, NW_CHAINS> made;
     for (const auto& policy : tier.policies) {
-      if (!is_enforced(*policy.spec) || !selects(*policy.spec, endpoint)) continue;
-      to.policies.push_back(tier.name + "/" + policy.id.name);
+      if (!selects(*policy.spec, endpoint) || !can_enforce(policy, endpoint)) continue;
+      selected.push_back(tier.name + "/" + policy.id.name);
       const auto& rules = rules_of(policy, tier.name);
       for (const auto type : model::effective_types(*policy.spec)) {
-        const bool is_ingress = type == model::PolicyType::Ingress;
-        (is_ingress ? has_ingress : has_egress) = true;
-        const auto& from = is_ingress ? rules.ingress : rules.egress;
-        auto& list = is_ingress ? ingress.rules : egress.rules;
-        list.insert(list.end(), from.begin(), from.end());
+        const auto& from = type == model::PolicyType::Ingress ? rules.ingress : rules.egress;
+        for (const auto chain : chains_of_policy(*policy.spec, type)) add_rules(tier, chain, from, policy.is_staged(), made[chain]);
       }
     }
-    if (has_ingress) to.chains[NW_CHAIN_INGRESS].tiers.push_back(std::move(ingress));
-    if (has_egress) to.chains[NW_CHAIN_EGRESS].tiers.push_back(std::move(egress));
+    for (std::uint32_t chain = 0; chain < NW_CHAINS; ++chain)
+      if (made[chain]) chains[chain].tiers.push_back(std::move(*made[chain]));
+  }
+
+  static void add_rules(const OrderedTier& tier, std::uint32_t chain, const std::vector<ResolvedRule>& rules, bool staged,
+                        std::optional<ResolvedTier>& to) {
+    // Untracked and preDNAT stages leave to the next what no rule of theirs decides.
+    const auto end = end_of(chain) == ChainEnd::next ? model::TierAction::Pass : tier.end;
+    if (!to) to = ResolvedTier{.name = tier.name, .rules = {}, .end = end, .staged = true};
+    to->staged = to->staged && staged;
+    to->rules.insert(to->rules.end(), rules.begin(), rules.end());
+  }
+
+  // The chains that a policy is in, by its kind.
+  static std::vector<std::uint32_t> chains_of_policy(const model::GlobalNetworkPolicy& policy, model::PolicyType type) {
+    const bool ingress = type == model::PolicyType::Ingress;
+    if (policy.do_not_track) return {ingress ? NW_CHAIN_UNTRACKED_INGRESS : NW_CHAIN_UNTRACKED_EGRESS};
+    if (policy.pre_dnat) return ingress ? std::vector<std::uint32_t>{NW_CHAIN_PRE_DNAT} : std::vector<std::uint32_t>{};
+    std::vector<std::uint32_t> chains = {ingress ? NW_CHAIN_INGRESS : NW_CHAIN_EGRESS};
+    if (policy.apply_on_forward) chains.push_back(ingress ? NW_CHAIN_FORWARD_INGRESS : NW_CHAIN_FORWARD_EGRESS);
+    return chains;
+  }
+
+  bool can_enforce(const OrderedPolicy& policy, const KnownEndpoint& endpoint) {
+    if (!policy.spec->do_not_track || !is_wildcard(endpoint)) return true;
+    conditions_.add(Severity::warning, policy.id, "NotEnforced",
+                    fmt::format("doNotTrack: not enforced on host endpoint {}, for its interfaceName is *", endpoint.name));
+    return false;
   }
 
   // A policy's rules are the same for every endpoint: resolved once, and only when an endpoint needs them.
   const BothDirections& rules_of(const OrderedPolicy& policy, const std::string& tier) {
-    const auto known = policies_.find(policy.id.name);
+    const auto known = policies_.find(policy.id);
     if (known != policies_.end()) return known->second;
     BothDirections made;
+    // What is forwarded passes no failsafe port: there the rules of an applyOnForward policy decide.
+    const std::vector<model::FailsafePort> none;
+    const auto& inbound = policy.spec->apply_on_forward ? none : settings_.failsafe_inbound;
+    const auto& outbound = policy.spec->apply_on_forward ? none : settings_.failsafe_outbound;
     for (const auto type : model::effective_types(*policy.spec)) {
       if (type == model::PolicyType::Ingress)
-        made.ingress = resolve_list(policy.spec->ingress, {policy.id, tier, "ingress"}, settings_.failsafe_inbound);
+        made.ingress = resolve_list(policy.spec->ingress, {policy.id, tier, "ingress"}, inbound);
       else
-        made.egress = resolve_list(policy.spec->egress, {policy.id, tier, "egress"}, settings_.failsafe_outbound);
+        made.egress = resolve_list(policy.spec->egress, {policy.id, tier, "egress"}, outbound);
     }
-    return policies_.emplace(policy.id.name, std::move(made)).first->second;
+    return policies_.emplace(policy.id, std::move(made)).first->second;
   }
 
   std::vector<ResolvedRule> resolve_list(const std::vector<model::Rule>& rules, const RuleList& list,
@@ -131,10 +182,10 @@ class Resolver {
     return found == resources_.end() ? nullptr : &std::get<model::Profile>(found->second.spec);
   }
 
-  void add_profile(const KnownEndpoint& endpoint, const std::string& name, EndpointPolicy& to) {
+  void add_profile(const KnownEndpoint& endpoint, const std::string& name, Chains& chains) {
     const auto& rules = rules_of_profile(endpoint, name);
-    auto& ingress = to.chains[NW_CHAIN_INGRESS].profile_rules;
-    auto& egress = to.chains[NW_CHAIN_EGRESS].profile_rules;
+    auto& ingress = chains[NW_CHAIN_INGRESS].profile_rules;
+    auto& egress = chains[NW_CHAIN_EGRESS].profile_rules;
     ingress.insert(ingress.end(), rules.ingress.begin(), rules.ingress.end());
     egress.insert(egress.end(), rules.egress.begin(), rules.egress.end());
   }
@@ -169,10 +220,10 @@ class Resolver {
     return made;
   }
 
-  void report_policies(const std::vector<KnownEndpoint>& own, const std::vector<OrderedTier>& tiers) {
+  void report_policies(const std::vector<KnownEndpoint>& own, const std::vector<OrderedTier>& tiers, bool staged) {
     for (const auto& tier : tiers) {
       for (const auto& policy : tier.policies) {
-        report_not_enforced(policy);
+        if (policy.is_staged() != staged) continue;
         const auto selected = [&](const KnownEndpoint& it) { return selects(*policy.spec, it); };
         if (std::ranges::any_of(own, selected)) continue;
         const bool namespaced = policy.spec->namespace_selector || policy.spec->service_account_selector;
@@ -183,12 +234,16 @@ class Resolver {
     }
   }
 
-  void report_not_enforced(const OrderedPolicy& policy) {
-    const auto say = [&](std::string what) { conditions_.add(Severity::warning, policy.id, "NotEnforced", std::move(what)); };
-    if (policy.spec->pre_dnat) say("preDNAT policies are accepted and not enforced");
-    else if (policy.spec->do_not_track) say("doNotTrack policies are accepted and not enforced");
-    else if (policy.spec->apply_on_forward)
-      say("applyOnForward: the policy is enforced on the host's own traffic, not on what it forwards");
+  void report_staged() {
+    for (const auto& [id, resource] : resources_) {
+      const auto* staged = std::get_if<model::StagedGlobalNetworkPolicy>(&resource.spec);
+      if (staged == nullptr || staged->action != model::StagedAction::Delete) continue;
+      const auto tier = [](const model::GlobalNetworkPolicy& it) { return it.tier.value_or(std::string(model::kDefaultTier)); };
+      const auto found = resources_.find({Kind::GlobalNetworkPolicy, id.name});
+      if (found != resources_.end() && tier(std::get<model::GlobalNetworkPolicy>(found->second.spec)) == tier(staged->policy)) continue;
+      conditions_.add(Severity::warning, id, "DeletesNothing",
+                      fmt::format("stagedAction Delete: there is no GlobalNetworkPolicy {} in tier {}", id.name, tier(staged->policy)));
+    }
   }
 
   const model::ResourceSet& resources_;
@@ -199,7 +254,8 @@ class Resolver {
   RuleContext rule_context_;
   Settings settings_;
   std::map<std::string, model::Profile> built_in_;
-  std::map<std::string, BothDirections> policies_, profiles_;  // by name
+  std::map<model::ResourceId, BothDirections> policies_;
+  std::map<std::string, BothDirections> profiles_;  // by name
 };
 
 }  // namespace

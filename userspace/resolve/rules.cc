@@ -28,13 +28,10 @@ class RuleResolver {
     if (rule_.http) {
       say(Severity::warning, "NotEnforced", "http is not looked at; the rule matches by its other criteria");
     }
-    if (rule_.action == model::Action::Log) {
-      say(Severity::info, "NotLogged", "Log is accepted and packets are not logged");
-      return;
-    }
     ResolvedRule base;
     base.action = rule_.action;
-    base.origin = {list_.tier, list_.owner.name, static_cast<std::int32_t>(index_)};
+    base.origin = {list_.tier, list_.owner.name, static_cast<std::int32_t>(index_),
+                   list_.owner.kind == model::Kind::StagedGlobalNetworkPolicy};
     restrict_families(base);
     restrict_protocols(base);
     if (!resolve_side(rule_.source, "source", base.source)) return;

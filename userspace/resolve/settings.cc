@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -100,6 +101,25 @@ void resolve_conntrack_size(const Layers& layers, Settings& settings, std::vecto
   }
 }
 
+// Sorted, and those that touch joined.
+std::vector<model::PortRange> joined_ranges(std::vector<model::PortRange> ranges) {
+  std::ranges::sort(ranges);
+  std::vector<model::PortRange> joined;
+  for (const auto& range : ranges) {
+    if (!joined.empty() && range.first <= std::uint32_t{joined.back().last} + 1)
+      joined.back().last = std::max(joined.back().last, range.last);
+    else
+      joined.push_back(range);
+  }
+  return joined;
+}
+
+void resolve_log(const Layers& layers, Settings& settings) {
+  using Felix = model::FelixConfiguration;
+  if (const auto limit = first_of(layers, &Felix::log_action_rate_limit, {}); !limit.empty()) settings.log_interval = model::rate_interval(limit);
+  settings.log_burst = static_cast<std::uint32_t>(first_of(layers, &Felix::log_action_rate_limit_burst, std::int64_t{settings.log_burst}));
+}
+
 void say_no_effect(const Layer& layer, std::vector<Condition>& conditions) {
   std::vector<std::string> fields;
   for (const auto& [name, value] : layer.spec->untyped) fields.push_back(name);
@@ -154,6 +174,8 @@ Settings resolve_settings(const model::ResourceSet& resources, const std::string
   settings.interface_prefix = first_of(layers, &Felix::interface_prefix, {"cali"});
   settings.interface_exclude = first_of(layers, &Felix::interface_exclude, {"kube-ipvs0"});
   settings.interface_refresh = first_of(layers, &Felix::interface_refresh_interval, settings.interface_refresh);
+  settings.service_ports = joined_ranges(first_of(layers, &Felix::kube_node_port_ranges, {}));
+  resolve_log(layers, settings);
   resolve_timeouts(layers, settings, conditions);
   resolve_conntrack_size(layers, settings, conditions);
   check_patterns(layers, conditions);
@@ -164,6 +186,7 @@ Settings resolve_settings(const model::ResourceSet& resources, const std::string
     const auto& spec = std::get<model::NodewallConfiguration>(own->second.spec);
     settings.established_flows = spec.established_flows.value_or(model::EstablishedFlows::Reevaluate);
     settings.ingress_hooks = spec.ingress_hooks;
+    settings.service_addresses = spec.service_addresses;
   }
   return settings;
 }

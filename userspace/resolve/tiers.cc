@@ -42,24 +42,51 @@ Sortable make_tier(const std::string& name, const std::map<std::string, model::T
   return made;
 }
 
+std::string tier_of(const model::GlobalNetworkPolicy& policy) { return policy.tier.value_or(std::string(model::kDefaultTier)); }
+
+using PolicyMap = std::map<std::pair<std::string, std::string>, OrderedPolicy>;  // by tier and name
+
+void apply_staged(const model::ResourceId& id, const model::StagedGlobalNetworkPolicy& staged, PolicyMap& policies) {
+  const std::pair key(tier_of(staged.policy), id.name);
+  switch (staged.action.value_or(model::StagedAction::Set)) {
+    case model::StagedAction::Ignore: return;
+    case model::StagedAction::Delete: policies.erase(key); return;
+    case model::StagedAction::Set:
+    case model::StagedAction::Learn: policies[key] = {id, &staged.policy}; return;
+  }
+}
+
+PolicyMap policies_of(const model::ResourceSet& resources, World world) {
+  PolicyMap policies;
+  for (const auto& [id, resource] : resources)
+    if (const auto* policy = std::get_if<model::GlobalNetworkPolicy>(&resource.spec))
+      policies.emplace(std::pair(tier_of(*policy), id.name), OrderedPolicy{id, policy});
+  if (world == World::enforced) return policies;
+  for (const auto& [id, resource] : resources)
+    if (const auto* staged = std::get_if<model::StagedGlobalNetworkPolicy>(&resource.spec)) apply_staged(id, *staged, policies);
+  return policies;
+}
+
 }  // namespace
 
-std::vector<OrderedTier> ordered_tiers(const model::ResourceSet& resources, Conditions& conditions) {
+bool has_staged(const model::ResourceSet& resources) {
+  return std::ranges::any_of(resources, [](const auto& it) { return it.first.kind == model::Kind::StagedGlobalNetworkPolicy; });
+}
+
+std::vector<OrderedTier> ordered_tiers(const model::ResourceSet& resources, World world, Conditions& conditions) {
   const auto known = known_tiers(resources);
   std::map<std::string, Sortable> by_name;
-  for (const auto& [id, resource] : resources) {
-    const auto* policy = std::get_if<model::GlobalNetworkPolicy>(&resource.spec);
-    if (policy == nullptr) continue;
-    const auto name = policy->tier.value_or(std::string(model::kDefaultTier));
+  for (const auto& [key, policy] : policies_of(resources, world)) {
+    const auto& [name, policy_name] = key;
     auto found = by_name.find(name);
     if (found == by_name.end()) found = by_name.emplace(name, make_tier(name, known)).first;
     if (found->second.missing) {
-      conditions.add(Conditions::Severity::warning, id, "TierMissing",
+      conditions.add(Conditions::Severity::warning, policy.id, "TierMissing",
                      fmt::format("tier {} does not exist: the policy is evaluated after all others, "
                                  "and what it does not decide is denied",
                                  name));
     }
-    found->second.tier.policies.push_back({id, policy});
+    found->second.tier.policies.push_back(policy);
   }
   std::vector<Sortable> sorted;
   for (auto& [name, tier] : by_name) sorted.push_back(std::move(tier));

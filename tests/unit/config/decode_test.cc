@@ -128,6 +128,42 @@ TEST_CASE("fields of Calico that have no effect on hosts are accepted and kept")
                              {"bpfEnabled", "true"}, {"logPrefix", "\"80\""}, {"routeTableRanges", R"([{"max":9,"min":1}])"}});
 }
 
+TEST_CASE("a staged policy is a policy with an action") {
+  const auto resource = only(object_text("StagedGlobalNetworkPolicy", "p",
+                                         "  tier: default\n  stagedAction: Learn\n  preDNAT: true\n  applyOnForward: true\n"
+                                         "  ingress:\n  - {action: Log}\n"));
+  const auto& staged = std::get<model::StagedGlobalNetworkPolicy>(resource.spec);
+  CHECK(staged.action == model::StagedAction::Learn);
+  CHECK(staged.policy.pre_dnat);
+  CHECK(staged.policy.ingress.at(0).action == model::Action::Log);
+  const auto without = only(object_text("StagedGlobalNetworkPolicy", "p", "  order: 1\n"));
+  CHECK_FALSE(std::get<model::StagedGlobalNetworkPolicy>(without.spec).action);
+  has_faults(object_text("StagedGlobalNetworkPolicy", "p", "  stagedAction: set\n"), {{"6:17", "Set"}});
+  has_faults(object_text("StagedGlobalNetworkPolicy", "p", "  stagedAction: Delete\n  order: 1\n"),
+             {{"6:17", "has no fields but tier and stagedAction"}});
+  has_faults(object_text("StagedGlobalNetworkPolicy", "p", "  preDNAT: true\n"), {{"", "applyOnForward must be true"}});
+}
+
+TEST_CASE("node port ranges are numbers and ranges, at most seven, and the log limit a rate") {
+  const auto felix = [](const std::string& spec) {
+    return std::get<model::FelixConfiguration>(only(object_text("FelixConfiguration", "default", spec)).spec);
+  };
+  const auto config = felix("  kubeNodePortRanges: [\"30000:32767\", 80, \"443\"]\n  logActionRateLimit: 6/minute\n  logActionRateLimitBurst: 0\n");
+  CHECK(config.kube_node_port_ranges == std::vector<model::PortRange>{{30000, 32767}, {80, 80}, {443, 443}});
+  CHECK(model::rate_interval(*config.log_action_rate_limit) == std::chrono::seconds(10));
+  CHECK(config.log_action_rate_limit_burst == 0);
+  CHECK(felix("  kubeNodePortRanges: []\n").kube_node_port_ranges->empty());
+  const auto refused = [](const std::string& spec, std::string_view at, std::string_view why) {
+    has_faults(object_text("FelixConfiguration", "default", spec), {{std::string(at), std::string(why)}});
+  };
+  refused("  kubeNodePortRanges: [1, 2, 3, 4, 5, 6, 7, 8]\n", "6:23", "at most 7 ports and ranges");
+  refused("  kubeNodePortRanges: [http]\n", "6:24", "wants a port from 1 to 65535 or a range");
+  refused("  kubeNodePortRanges: [\"9:1\"]\n", "6:24", "greater than the last");
+  for (const auto* rate : {"10", "0/second", "10/week", "10/seconds", "-1/second", "10000/second", "1.5/second", "/second", "10/"})
+    refused("  logActionRateLimit: \"" + std::string(rate) + "\"\n", "6:23", "wants 1 to 9999 per second, minute, hour or day");
+  refused("  logActionRateLimitBurst: -1\n", "6:28", "wants 0 to 9999");
+}
+
 TEST_CASE("a text holds documents, sequences and lists, in YAML or JSON") {
   const std::string one =
       "{\"apiVersion\": \"projectcalico.org/v3\", \"kind\": \"Tier\", \"metadata\": {\"name\": \"a\"}, \"spec\": {\"order\": 1}}";

@@ -55,6 +55,9 @@ class Maker {
       case m::Kind::NodewallConfiguration:
         out.spec = nodewall();
         break;
+      case m::Kind::StagedGlobalNetworkPolicy:
+        out.spec = staged();
+        break;
     }
     if (kind == m::Kind::KubeControllersConfiguration || kind == m::Kind::NodewallConfiguration) out.metadata.name = "default";
     return out;
@@ -251,6 +254,13 @@ class Maker {
     if (chance()) out.running_config = std::make_shared<m::KubeControllersConfiguration>(m::default_kube_controllers_configuration());
     return out;
   }
+  m::StagedGlobalNetworkPolicy staged() {
+    m::StagedGlobalNetworkPolicy out;
+    if (chance()) out.action = static_cast<m::StagedAction>(below(4));
+    if (out.action != m::StagedAction::Delete) out.policy = policy();
+    else if (chance()) out.policy.tier = "t";
+    return out;
+  }
   m::FelixConfiguration felix() {
     m::FelixConfiguration out;
     if (chance()) out.interface_prefix = {"cali", "tap"};
@@ -263,6 +273,9 @@ class Maker {
     if (chance()) out.bpf_map_size_conntrack = 1 + static_cast<std::int64_t>(below(1'000'000));
     if (chance()) out.bpf_conntrack_timeouts.emplace().tcp_syn_sent = m::Timeout{.value = duration()};
     if (chance()) out.log_severity_screen = "Info";
+    if (chance()) out.kube_node_port_ranges = {{30000, 32767}, {80, 80}};
+    if (chance()) out.log_action_rate_limit = one_of({"10/second", "1/day"});
+    if (chance()) out.log_action_rate_limit_burst = static_cast<std::int64_t>(below(10'000));
     if (chance()) out.untyped = {{"bpfEnabled", "true"}, {"routeTableRanges", R"([{"max":250,"min":1}])"}, {"logPrefix", "\"80\""}};
     return out;
   }
@@ -282,6 +295,7 @@ class Maker {
     if (chance()) out.established_flows = m::EstablishedFlows::Keep;
     if (chance())
       out.ingress_hooks = {{.interface = "eth*", .hook = m::IngressHook::Xdp}, {.interface = "*", .hook = m::IngressHook::Auto}};
+    if (chance()) out.service_addresses = nets(chance(), false);
     return out;
   }
 

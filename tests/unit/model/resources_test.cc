@@ -20,6 +20,7 @@ TEST_CASE("kinds have calicoctl's and kubectl's aliases in any letter case") {
       {Kind::FelixConfiguration, {"felixconfiguration", "felixconfigurations", "felixconfig", "felixconfigs"}},
       {Kind::Node, {"node", "nodes"}},
       {Kind::NodewallConfiguration, {"nodewallconfiguration", "NodewallConfigurations"}},
+      {Kind::StagedGlobalNetworkPolicy, {"stagedglobalnetworkpolicy", "StagedGlobalNetworkPolicies", "sgnp", "sgnps"}},
   };
   CHECK(cases.size() == std::size(kAllKinds));
   for (const auto& [kind, aliases] : cases)

@@ -31,7 +31,7 @@ TEST_CASE("a policy of a tier that does not exist is evaluated last, ends in Den
   node.policy("known", {rule(Action::Pass)}).tier = "late";
   node.policy("lost", {rule(Action::Allow, "TCP", {port(80)})}).tier = "a-missing";
   const auto resolved = node.resolve();
-  const auto& tiers = resolved.endpoints[0].ingress.tiers;
+  const auto& tiers = resolved.endpoints[0].chains[NW_CHAIN_INGRESS].tiers;
   REQUIRE(tiers.size() == 2);
   CHECK(tiers[1].name == "a-missing");
   CHECK(tiers[1].end == model::TierAction::Deny);
@@ -49,7 +49,7 @@ TEST_CASE("tiers stand in order, a tier without order beside default, the built-
     node.policy(std::string("in-") + tier, {rule(Action::Pass)}).tier = tier;
   std::vector<std::string> order, ends;
   const auto resolved = node.resolve();
-  for (const auto& tier : resolved.endpoints[0].ingress.tiers) {
+  for (const auto& tier : resolved.endpoints[0].chains[NW_CHAIN_INGRESS].tiers) {
     order.push_back(tier.name);
     ends.emplace_back(tier.end == model::TierAction::Pass ? "Pass" : "Deny");
   }
@@ -58,29 +58,134 @@ TEST_CASE("tiers stand in order, a tier without order beside default, the built-
   CHECK(resolved.endpoints[0].policies.front() == "early/in-early");
 }
 
-TEST_CASE("preDNAT and doNotTrack policies apply to nothing and are said; applyOnForward applies to the host's own traffic") {
+TEST_CASE("a policy of each kind is in the chains of its kind, and nothing is said against it") {
   Node node;
   node.hep("eth0", "eth0");
-  node.policy("pre", {rule(Action::Deny)}).pre_dnat = true;
-  node.policy("untracked", {rule(Action::Deny)}).do_not_track = true;
-  CHECK(node.resolve().endpoints[0].ingress.tiers.empty());
-  node.policy("forward", {rule(Action::Deny)}).apply_on_forward = true;
+  const auto both = {model::PolicyType::Ingress, model::PolicyType::Egress};
+  auto& pre = node.policy("pre", {rule(Action::Deny)});
+  pre.pre_dnat = pre.apply_on_forward = true;
+  auto& untracked = node.policy("untracked", {rule(Action::Deny)});
+  untracked.do_not_track = untracked.apply_on_forward = true;
+  untracked.types = both;
+  auto& forward = node.policy("forward", {rule(Action::Deny)});
+  forward.apply_on_forward = true;
+  forward.types = both;
+  node.policy("own", {rule(Action::Deny)});
   const auto resolved = node.resolve();
-  for (const auto* name : {"pre", "untracked", "forward"}) CHECK(has_condition(resolved, "NotEnforced", name));
-  CHECK(resolved.endpoints[0].policies == std::vector<std::string>{"default/forward"});
+  const auto& endpoint = resolved.endpoints[0];
+  const auto policies_in = [&](std::uint32_t chain) {
+    std::vector<std::string> names;
+    for (const auto& tier : endpoint.chains[chain].tiers)
+      for (const auto& it : tier.rules) names.push_back(it.origin.policy);
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(policies_in(NW_CHAIN_INGRESS) == Names{"forward", "own"});
+  CHECK(policies_in(NW_CHAIN_FORWARD_INGRESS) == Names{"forward"});
+  CHECK(policies_in(NW_CHAIN_UNTRACKED_INGRESS) == Names{"untracked"});
+  CHECK(policies_in(NW_CHAIN_PRE_DNAT) == Names{"pre"});
+  for (const auto chain : {NW_CHAIN_EGRESS, NW_CHAIN_FORWARD_EGRESS, NW_CHAIN_UNTRACKED_EGRESS}) CHECK(endpoint.has(chain));
+  // No tier of the first two stages has an end of its own.
+  for (const auto chain : {NW_CHAIN_UNTRACKED_INGRESS, NW_CHAIN_UNTRACKED_EGRESS, NW_CHAIN_PRE_DNAT})
+    CHECK(endpoint.chains[chain].tiers.at(0).end == model::TierAction::Pass);
+  CHECK(endpoint.chains[NW_CHAIN_FORWARD_EGRESS].tiers.at(0).end == model::TierAction::Deny);
+  for (const auto* name : {"pre", "untracked", "forward"}) CHECK_FALSE(has_condition(resolved, "NotEnforced", name));
 }
 
-TEST_CASE("Log rules decide nothing and http is not looked at: both are said") {
+TEST_CASE("doNotTrack policies are left out for wildcards, and that is said with both names") {
+  Node node;
+  node.hep("all", "*");
+  node.hep("eth0", "eth0");
+  auto& policy = node.policy("untracked", {rule(Action::Deny)});
+  policy.do_not_track = policy.apply_on_forward = true;
+  const auto resolved = node.resolve();
+  CHECK_FALSE(resolved.endpoints[0].has(NW_CHAIN_UNTRACKED_INGRESS));
+  CHECK(resolved.endpoints[0].policies.empty());
+  CHECK(resolved.endpoints[1].has(NW_CHAIN_UNTRACKED_INGRESS));
+  const auto said = condition(resolved, "NotEnforced", "untracked");
+  REQUIRE(said);
+  CHECK(said->severity == resolve::Condition::Severity::warning);
+  CHECK(said->message.find("host endpoint all") != std::string::npos);
+}
+
+namespace {
+
+model::StagedGlobalNetworkPolicy staged(std::vector<model::Rule> ingress, std::optional<model::StagedAction> action = {}) {
+  model::StagedGlobalNetworkPolicy made;
+  made.policy.ingress = std::move(ingress);
+  made.action = action;
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("staged policies make a chain of their own and leave what is enforced as it is") {
+  Node node;
+  node.hep("eth0", "eth0");
+  node.policy("web", {rule(Action::Allow)});
+  const auto before = node.resolve();
+  CHECK(std::ranges::none_of(before.endpoints[0].staged, [](const auto& it) { return it.has_value(); }));
+
+  node.add("trial", staged({rule(Action::Deny)}));
+  const auto resolved = node.resolve();
+  const auto& endpoint = resolved.endpoints[0];
+  CHECK(endpoint.chains == before.endpoints[0].chains);
+  CHECK(endpoint.policies == before.endpoints[0].policies);
+  CHECK(endpoint.staged_policies == std::vector<std::string>{"default/trial"});
+  REQUIRE(endpoint.staged[NW_CHAIN_INGRESS]);
+  CHECK_FALSE(endpoint.staged[NW_CHAIN_EGRESS]);
+  const auto& tier = endpoint.staged[NW_CHAIN_INGRESS]->tiers.at(0);
+  CHECK_FALSE(tier.staged);
+  REQUIRE(tier.rules.size() == 2);
+  CHECK(tier.rules[0].origin == resolve::Origin{"default", "trial", 0, true});
+  CHECK(tier.rules[1].origin == resolve::Origin{"default", "web", 0, false});
+}
+
+TEST_CASE("a tier with nothing but staged policies has a staged end") {
+  Node node;
+  node.hep("eth0", "eth0");
+  node.add("trial", staged({rule(Action::Pass)}));
+  const auto resolved = node.resolve();
+  REQUIRE(resolved.endpoints[0].staged[NW_CHAIN_INGRESS]);
+  CHECK(resolved.endpoints[0].staged[NW_CHAIN_INGRESS]->tiers.at(0).staged);
+}
+
+TEST_CASE("stagedAction: Set and Learn replace the policy of that name and tier, Delete leaves it out, Ignore does nothing") {
+  using model::StagedAction;
+  Node node;
+  node.hep("eth0", "eth0");
+  node.policy("web", {rule(Action::Allow)});
+  const auto chain_with = [&](StagedAction action) {
+    node.add("web", staged(action == StagedAction::Delete ? std::vector<model::Rule>{} : std::vector{rule(Action::Deny)}, action));
+    return node.resolve().endpoints[0].staged[NW_CHAIN_INGRESS];
+  };
+  for (const auto action : {StagedAction::Set, StagedAction::Learn}) {
+    const auto chain = chain_with(action);
+    REQUIRE(chain);
+    REQUIRE(chain->tiers.at(0).rules.size() == 1);
+    CHECK(chain->tiers[0].rules[0].origin == resolve::Origin{"default", "web", 0, true});
+  }
+  const auto deleted = chain_with(StagedAction::Delete);
+  REQUIRE(deleted);
+  CHECK(deleted->tiers.empty());
+  CHECK_FALSE(has_condition(node.resolve(), "DeletesNothing", "web"));
+  CHECK_FALSE(chain_with(StagedAction::Ignore));
+
+  node.add("nobody", staged({}, StagedAction::Delete));
+  CHECK(has_condition(node.resolve(), "DeletesNothing", "nobody"));
+}
+
+TEST_CASE("Log rules stay in the list, and http is not looked at, which is said") {
   Node node;
   node.hep("eth0", "eth0");
   auto http = rule(Action::Allow);
   http.http = model::HttpMatch{{"GET"}, {}};
   node.policy("p", {rule(Action::Log), http});
   const auto resolved = node.resolve();
-  const auto& rules = resolved.endpoints[0].ingress.tiers.at(0).rules;
-  REQUIRE(rules.size() == 1);
-  CHECK(rules[0].origin.rule == 1);
-  CHECK(has_condition(resolved, "NotLogged", "p"));
+  const auto& rules = resolved.endpoints[0].chains[NW_CHAIN_INGRESS].tiers.at(0).rules;
+  REQUIRE(rules.size() == 2);
+  CHECK(rules[0].action == Action::Log);
+  CHECK(rules[1].origin.rule == 1);
   CHECK(has_condition(resolved, "NotEnforced", "p"));
 }
 
@@ -96,7 +201,7 @@ TEST_CASE("selectors that select nothing are said, of policies and of rules") {
   const auto resolved = node.resolve();
   CHECK(condition(resolved, "SelectsNothing", "elsewhere")->severity == Severity::info);
   CHECK(condition(resolved, "SelectsNothing", "p")->severity == Severity::warning);
-  const auto& rules = resolved.endpoints[0].ingress.tiers.at(0).rules;
+  const auto& rules = resolved.endpoints[0].chains[NW_CHAIN_INGRESS].tiers.at(0).rules;
   REQUIRE(rules.size() == 1);
   CHECK(rules[0].origin.rule == 1);
   CHECK(rules[0].source == resolve::Side{});
@@ -125,12 +230,14 @@ TEST_CASE("a Deny of failsafe ports alone is said to deny nothing") {
 TEST_CASE("rules that a direction's types leave out are not looked at") {
   Node node;
   node.hep("eth0", "eth0");
-  auto& policy = node.policy("p", {rule(Action::Log)});
+  auto http = rule(Action::Allow);
+  http.http = model::HttpMatch{{"GET"}, {}};
+  auto& policy = node.policy("p", {http});
   policy.egress = {rule(Action::Allow)};
   policy.types = {model::PolicyType::Egress};
   const auto resolved = node.resolve();
-  CHECK(resolved.endpoints[0].ingress.tiers.empty());
-  CHECK_FALSE(has_condition(resolved, "NotLogged", "p"));
+  CHECK(resolved.endpoints[0].chains[NW_CHAIN_INGRESS].tiers.empty());
+  CHECK_FALSE(has_condition(resolved, "NotEnforced", "p"));
 }
 
 TEST_CASE("the order in which objects and interfaces are found changes nothing") {

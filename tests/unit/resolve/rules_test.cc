@@ -16,7 +16,7 @@ namespace {
 
 // The one policy's ingress rules on eth0.
 std::vector<ResolvedRule> ingress_of(const resolve::Resolved& resolved) {
-  const auto& tiers = resolved.endpoints.at(0).ingress.tiers;
+  const auto& tiers = resolved.endpoints.at(0).chains[NW_CHAIN_INGRESS].tiers;
   return tiers.empty() ? std::vector<ResolvedRule>{} : tiers.at(0).rules;
 }
 

@@ -26,6 +26,28 @@ TEST_CASE("without configuration the settings are Calico's defaults") {
   CHECK(settings.conntrack_size == 512000);
   CHECK(settings.interface_refresh == seconds(90));
   CHECK(settings.established_flows == model::EstablishedFlows::Reevaluate);
+  CHECK(settings.service_ports.empty());  // no cluster, no NodePorts
+  CHECK(settings.service_addresses.empty());
+  CHECK_FALSE(settings.log_interval);
+  CHECK(settings.log_burst == 5);
+}
+
+TEST_CASE("service ports are sorted and joined, service addresses and the log limit are taken over") {
+  Node node;
+  auto& felix = node.felix("default");
+  felix.kube_node_port_ranges = {{30000, 32767}, {80, 80}, {32000, 32800}, {81, 90}};
+  felix.log_action_rate_limit = "4/second";
+  felix.log_action_rate_limit_burst = 0;
+  model::NodewallConfiguration own;
+  own.service_addresses = {net("10.0.0.2"), net("2001:db8::/64")};
+  node.add("default", own);
+  const auto resolved = node.resolve();
+  CHECK(resolved.settings.service_ports == std::vector<model::PortRange>{{80, 90}, {30000, 32800}});
+  CHECK(resolved.settings.service_addresses == own.service_addresses);
+  CHECK(resolved.settings.log_interval == std::chrono::milliseconds(250));
+  CHECK(resolved.settings.log_burst == 0);
+  felix.log_action_rate_limit = "";
+  CHECK_FALSE(node.resolve().settings.log_interval);
 }
 
 TEST_CASE("the node's own FelixConfiguration wins field by field over the default one") {
