@@ -1,7 +1,10 @@
-// Bench: a policy, the tables that an engine would write for it, and verify's report on them. Included by verify_test.cc only.
+// Bench: a policy, the tables that an engine would write for it, and verify's report on them.
 #pragma once
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <cstring>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -63,19 +66,21 @@ struct Bench {
   std::map<std::string, std::uint32_t> counters{{"eth0", 3}, {"eth1", 4}, {"lo", 5}};
   Tables tables;
 
-  explicit Bench(const test::Scenario& scenario) : facts(scenario.facts) {
+  explicit Bench(const test::Scenario& scenario, const std::function<void(resolve::Resolved&)>& change = {}) : facts(scenario.facts) {
     for (std::uint32_t i = 0; i < facts.interfaces.size(); ++i) facts.interfaces[i].ifindex = i + 10;
     resolved = resolve::resolve(scenario.resources, facts);
+    if (change) change(resolved);
     slots = compile::assign_slots({}, resolved);
     auto image = compile::compile(resolved, slots);
     if (!image) FAIL(image.error().message());
     tables.image = std::move(image->lines);
-    for (const auto& address : resolved.local_addresses) tables.small.local_addresses[address] |= NW_LOCAL_ADDRESS;
-    for (const auto& address : resolved.broadcast_addresses) tables.small.local_addresses[address] |= NW_LOCAL_BROADCAST;
+    tables.small.local_addresses = engine::local_entries(resolved);
     tables.small.settings = engine::to_kernel(resolved.settings);
     for (const auto& it : resolved.assignments) {
-      const auto slot = slots.endpoints.at(resolved.endpoints[it.endpoint].host_endpoint);
-      const auto flags = it.interface == "lo" ? NW_INTERFACE_LOOPBACK : 0U;
+      const auto& endpoint = resolved.endpoints[it.endpoint];
+      const auto slot = slots.endpoints.at(endpoint.host_endpoint);
+      const auto interface = std::ranges::find(facts.interfaces, it.interface, &resolve::InterfaceFacts::name);
+      const auto flags = engine::interface_flags(*interface, endpoint);
       tables.interfaces[it.ifindex] = {.endpoint = slot, .counter = counters.at(it.interface), .flags = flags, .pad = 0};
     }
     small_from_kernel();
@@ -99,6 +104,30 @@ struct Bench {
   }
   [[nodiscard]] VerifyReport look() const { return look(tables); }
 };
+
+inline bool found_in(const VerifyReport& report, std::string_view table) {
+  return std::ranges::any_of(report.differences, [&](const auto& it) { return it.table == table; });
+}
+
+inline std::string text_of(const VerifyReport& report) {
+  std::string text;
+  for (const auto& it : report.differences)
+    text += it.table + " " + it.interface + " " + it.chain + ": " + it.expected + " / " + it.found + "\n";
+  return text;
+}
+
+inline nw_image_header header_of(const Tables& tables) {
+  nw_image_header header{};
+  std::memcpy(&header, tables.image.data(), sizeof header);
+  return header;
+}
+
+// Flips one bit of a word of the image, and asks whether that is noticed.
+inline bool notices(const Bench& bench, std::size_t line, std::size_t word, unsigned bit) {
+  auto tables = bench.tables;
+  tables.image[line].words[word] ^= 1U << bit;
+  return found_in(bench.look(tables), "policy");
+}
 
 inline test::Scenario scenario() {
   auto resources = test::from_manifests(kManifests, "manifests");

@@ -13,40 +13,13 @@
 using namespace prog;
 using nodewall::Fd;
 
-namespace {
-
-std::string text_of(const VerifyReport& report) {
-  std::string text;
-  for (const auto& it : report.differences) text += it.table + " " + it.interface + ": " + it.expected + " / " + it.found + "\n";
-  return text;
-}
-
-bool found_in(const VerifyReport& report, std::string_view table) {
-  return std::ranges::any_of(report.differences, [&](const auto& it) { return it.table == table; });
-}
-
-nw_image_header header_of(const Tables& tables) {
-  nw_image_header header{};
-  std::memcpy(&header, tables.image.data(), sizeof header);
-  return header;
-}
-
-// Flips one bit of a word of the image, and asks whether that is noticed.
-bool notices(const Bench& bench, std::size_t line, std::size_t word, unsigned bit) {
-  auto tables = bench.tables;
-  tables.image[line].words[word] ^= 1U << bit;
-  return found_in(bench.look(tables), "policy");
-}
-
-}  // namespace
-
 TEST_CASE("tables that say what the policy says are found equal, for every combination", "[verify]") {
   const Bench bench(scenario());
   const auto report = bench.look();
   INFO(text_of(report));
   CHECK(report.equal());
   CHECK(report.complete());
-  CHECK(report.directions == 4);
+  CHECK(report.chains == 4);
   CHECK(report.combinations >= 50);
   CHECK(report.oracle_checks == report.asked);
   CHECK(report.asked >= 30);
@@ -127,7 +100,7 @@ TEST_CASE("every flip of a diagram that changes an answer is found", "[verify]")
   const auto add = [&](std::uint32_t ref) {
     if (NW_REF_KIND(ref) != NW_REF_LEAF && lines.insert(NW_REF_LINE(ref)).second) open.push_back(ref);
   };
-  for (std::uint32_t entry = 0; entry < header.endpoint_slots * NW_DIRECTIONS; ++entry)
+  for (std::uint32_t entry = 0; entry < header.endpoint_slots * NW_SLOT_ENTRIES; ++entry)
     for (unsigned root = 0; root < 3; ++root) add(bench.tables.image[header.endpoint_base + entry / 4].words[entry % 4 * 4 + root]);
   while (!open.empty()) {
     const auto ref = open.back();
@@ -237,6 +210,7 @@ TEST_CASE("a difference names interface, direction, header and both answers", "[
   REQUIRE(first.packet);
   CHECK(first.expected == "allow: policy default/web/0");
   CHECK(first.found == "deny: policy default/web/0");
+  CHECK(first.chain == "ingress");
   CHECK(first.packet->destination_port >= 80);
   CHECK(report.differences.size() <= engine::kMostDifferences);
 }

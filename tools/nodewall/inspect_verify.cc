@@ -39,6 +39,7 @@ json difference_json(const engine::Difference& difference) {
   if (!difference.interface.empty()) value["interface"] = difference.interface;
   if (!difference.host_endpoint.empty()) value["hostEndpoint"] = difference.host_endpoint;
   if (difference.direction) value["direction"] = *difference.direction == NW_INGRESS ? "ingress" : "egress";
+  if (!difference.chain.empty()) value["chain"] = difference.chain;
   if (difference.packet) value["packet"] = packet_json(*difference.packet);
   return value;
 }
@@ -52,7 +53,7 @@ json report_json(const engine::VerifyReport& report) {
           {"possible", report.possible},
           {"asked", report.asked},
           {"oracleChecks", report.oracle_checks},
-          {"endpointDirections", report.directions},
+          {"endpointChains", report.chains},
           {"addressRegions", report.address_regions},
           {"smallEntries", report.small_entries},
           {"differenceCount", report.difference_count},
@@ -137,7 +138,8 @@ std::string difference_text(const json& difference) {
   std::string text = "  " + word(difference, "table") + ":";
   if (difference.contains("interface")) text += " interface " + word(difference, "interface");
   if (difference.contains("hostEndpoint")) text += " host endpoint " + word(difference, "hostEndpoint");
-  if (difference.contains("direction")) text += " " + word(difference, "direction");
+  if (difference.contains("chain")) text += " " + word(difference, "chain");
+  else if (difference.contains("direction")) text += " " + word(difference, "direction");
   if (difference.contains("packet")) {
     const auto& packet = difference["packet"];
     text += fmt::format("\n    packet      {} -> {} protocol {}", word(packet, "src"), word(packet, "dst"), packet.value("protocol", 0));
@@ -163,7 +165,7 @@ std::string verify_text(const json& report) {
   if (report.contains("lastError")) text += "  the last change was not applied: " + word(report, "lastError") + "\n";
   text += fmt::format("  {} of {} combinations of classes; {} headers asked of the tables and the rules, {} of them of the oracle itself\n",
                       number("combinations"), number("possible"), number("asked"), number("oracleChecks"));
-  text += fmt::format("  {} endpoint directions, {} address regions, {} entries of small maps, {} ms\n", number("endpointDirections"),
+  text += fmt::format("  {} chains of endpoints, {} address regions, {} entries of small maps, {} ms\n", number("endpointChains"),
                       number("addressRegions"), number("smallEntries"), number("milliseconds"));
   return text;
 }

@@ -215,7 +215,7 @@ Result<AddressClasses> address_classes(const resolve::Resolved& resolved, const 
   return sweep.take();
 }
 
-HeaderAxes header_axes(const AddressClasses& addresses, const ImageReader& image, const DirectionRules& rules,
+HeaderAxes header_axes(const AddressClasses& addresses, const ImageReader& image, const ChainRules& rules,
                                     std::span<const std::uint32_t> roots, std::uint64_t most_steps) {
   const auto ports = read_ports(image);
   std::set<std::uint32_t> address_ids;

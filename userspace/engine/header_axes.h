@@ -1,6 +1,6 @@
 // HeaderAxes: the header space cut into classes, with a representative of each (see verify.h).
 //
-// AddressClasses is made once for the image; axes_of() narrows it to what one endpoint's direction can tell apart.
+// AddressClasses is made once for the image; header_axes() narrows it to what one chain can tell apart.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +61,7 @@ struct HeaderAxes {
 };
 
 // `most_steps`: what looking for alike classes may cost; beyond it none are alike.
-HeaderAxes header_axes(const AddressClasses& addresses, const compile::ImageReader& image, const DirectionRules& rules,
+HeaderAxes header_axes(const AddressClasses& addresses, const compile::ImageReader& image, const ChainRules& rules,
                                     std::span<const std::uint32_t> roots, std::uint64_t most_steps);
 
 }  // namespace nodewall::engine

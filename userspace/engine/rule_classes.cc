@@ -85,7 +85,7 @@ const Numbers& Sweep::at(Uint128 position) {
   return active_;
 }
 
-std::uint32_t DirectionRules::Sides::number(const SidePredicate& predicate) {
+std::uint32_t ChainRules::Sides::number(const SidePredicate& predicate) {
   const auto [known, is_new] = numbers_.try_emplace(predicate, static_cast<std::uint32_t>(predicates_.size()));
   if (!is_new) return known->second;
   predicates_.push_back(predicate);
@@ -94,13 +94,13 @@ std::uint32_t DirectionRules::Sides::number(const SidePredicate& predicate) {
   return known->second;
 }
 
-bool DirectionRules::Sides::holds(const SidePredicate& predicate, Family family, const Numbers& in_sets) const {
+bool ChainRules::Sides::holds(const SidePredicate& predicate, Family family, const Numbers& in_sets) const {
   if (!(family == Family::v4 ? predicate.v4 : predicate.v6)) return false;
   const auto is_in = [&](resolve::SetIndex set) { return contains(in_sets, set); };
   return std::ranges::all_of(predicate.in, is_in) && std::ranges::none_of(predicate.not_in, is_in);
 }
 
-Numbers DirectionRules::Sides::satisfied(Family family, const Numbers& in_sets) const {
+Numbers ChainRules::Sides::satisfied(Family family, const Numbers& in_sets) const {
   Numbers found;
   const auto take = [&](const Numbers& candidates) {
     for (const auto number : candidates)
@@ -113,19 +113,21 @@ Numbers DirectionRules::Sides::satisfied(Family family, const Numbers& in_sets) 
   return found;
 }
 
-DirectionRules::DirectionRules(const resolve::ChainPolicy& policy, std::uint32_t direction, const compile::Slots& slots)
-    : direction_(direction), slots_(slots) {
+ChainRules::ChainRules(const resolve::ChainPolicy& policy, ChainKind kind, const compile::Slots& slots) : kind_(kind), slots_(slots) {
   for (const auto& tier : policy.tiers) {
     const auto first = entries_.size();
-    for (const auto& rule : tier.rules)
-      add(rule, {.passes = rule.action == model::Action::Pass,
-                 .answer = {rule.action == model::Action::Allow, NW_REASON_POLICY, rule.origin}});
-    if (tier.end == model::TierAction::Deny) add_end({.answer = {false, NW_REASON_TIER_DEFAULT, {tier.name, "", -1}}});
+    for (const auto& rule : tier.rules) add_rule(rule, NW_REASON_POLICY, true);
+    if (tier.end == model::TierAction::Deny) add_end({NW_DENY, NW_REASON_TIER_DEFAULT, resolve::origin_of_end(tier)});
     for (auto i = first; i < entries_.size(); ++i) entries_[i].next = static_cast<std::uint32_t>(entries_.size());
   }
-  for (const auto& rule : policy.profile_rules)
-    add(rule, {.answer = {rule.action == model::Action::Allow, NW_REASON_PROFILE, rule.origin}});
-  add_end({.answer = {false, NW_REASON_NO_PROFILE, {}}});
+  switch (resolve::end_of(kind.chain)) {
+    case resolve::ChainEnd::profiles:
+      for (const auto& rule : policy.profile_rules) add_rule(rule, NW_REASON_PROFILE, false);
+      add_end({NW_DENY, NW_REASON_NO_PROFILE, {}});
+      break;
+    case resolve::ChainEnd::open: add_end({NW_ALLOW, NW_REASON_FORWARDED, {}}); break;
+    case resolve::ChainEnd::next: add_end({NW_NEXT, NW_REASON_NONE, {}}); break;
+  }
   by_source_.resize(source_.size());
   by_destination_.resize(destination_.size());
   by_l4_.resize(l4_.size());
@@ -136,23 +138,32 @@ DirectionRules::DirectionRules(const resolve::ChainPolicy& policy, std::uint32_t
   }
 }
 
-void DirectionRules::add(const resolve::ResolvedRule& rule, RuleEntry entry) {
-  if (rule.action == model::Action::Log) return;  // decides nothing
-  number(rule, entry);
-  if (!entry.passes) entry.counter = counter_of(entry.answer.origin);
-  entries_.push_back(std::move(entry));
+// Log rules decide nothing, but whether the packet is logged.
+void ChainRules::add_rule(const resolve::ResolvedRule& rule, std::uint32_t reason, bool may_pass) {
+  const bool logs = rule.action == model::Action::Log;
+  if (logs && !kind_.log()) return;
+  if (may_pass && rule.action == model::Action::Pass) return add(rule, {.passes = true});
+  if (logs) return add(rule, {.answer = {NW_LOG, NW_REASON_NONE, {}}});
+  const std::uint32_t verdict = rule.action == model::Action::Allow ? NW_ALLOW : NW_DENY;
+  add(rule, {.answer = {verdict, reason, rule.origin}});
 }
 
 // Matches everything.
-void DirectionRules::add_end(RuleEntry entry) {
+void ChainRules::add_end(oracle::ChainVerdict answer) {
   resolve::ResolvedRule all;
   all.protocols.set();
-  number(all, entry);
-  entry.counter = counter_of(entry.answer.origin);
+  add(all, {.answer = std::move(answer)});
+}
+
+void ChainRules::add(const resolve::ResolvedRule& rule, RuleEntry entry) {
+  // Of what is not logged the tables say no more.
+  if (kind_.log() && !entry.passes && entry.answer.verdict != NW_LOG) entry.answer = {NW_NEXT, NW_REASON_NONE, {}};
+  number(rule, entry);
+  if (!entry.passes) entry.counter = counter_of(entry.answer);
   entries_.push_back(std::move(entry));
 }
 
-void DirectionRules::number(const resolve::ResolvedRule& rule, RuleEntry& entry) {
+void ChainRules::number(const resolve::ResolvedRule& rule, RuleEntry& entry) {
   entry.source = source_.number({rule.source.in, rule.source.not_in, rule.v4, rule.v6});
   entry.destination = destination_.number({rule.destination.in, rule.destination.not_in, rule.v4, rule.v6});
   auto key = key_of(rule.protocols);
@@ -170,12 +181,13 @@ void DirectionRules::number(const resolve::ResolvedRule& rule, RuleEntry& entry)
   entry.source_port = port->second;
 }
 
-std::uint32_t DirectionRules::counter_of(const resolve::Origin& origin) const {
-  const auto found = slots_.rules.find({.direction = direction_, .origin = origin});
-  return found == slots_.rules.end() ? kNoCounter : found->second;
+std::uint32_t ChainRules::counter_of(const oracle::ChainVerdict& answer) const {
+  if (answer.verdict > NW_ALLOW || answer.reason == NW_REASON_FORWARDED) return NW_NO_COUNTER;
+  const auto found = slots_.rules.find({.direction = resolve::direction_of(kind_.chain), .origin = answer.origin});
+  return found == slots_.rules.end() ? NW_NO_COUNTER : found->second;
 }
 
-std::vector<Span> DirectionRules::l4_spans(Family family) const {
+std::vector<Span> ChainRules::l4_spans(Family family) const {
   std::vector<Span> found;
   for (std::uint32_t id = 0; id < l4_.size(); ++id) {
     const auto& predicate = l4_[id];
@@ -201,7 +213,7 @@ std::vector<Span> DirectionRules::l4_spans(Family family) const {
   return found;
 }
 
-std::vector<Span> DirectionRules::source_port_spans() const {
+std::vector<Span> ChainRules::source_port_spans() const {
   std::vector<Span> found;
   for (std::uint32_t id = 0; id < source_ports_.size(); ++id) {
     for (unsigned protocol = 0; protocol < 256; ++protocol) {

@@ -1,8 +1,8 @@
 // RuleClasses: what the rules can tell apart, found from the resolved policy alone; the other half of what `verify` compares.
 //
-// DirectionRules is one endpoint's policy of one direction as a list of entries in the order in which they are asked, each a conjunction
-// of four predicates by number: source, destination, protocol with destination port (or ICMP type and code), source port. A header
-// is, for this list, no more than which predicates it satisfies. Nothing here knows how images are compiled.
+// ChainRules is one chain of one endpoint as a list of entries in the order in which they are asked, each a conjunction of four
+// predicates by number: source, destination, protocol with destination port (or ICMP type and code), source port. A header is, for this
+// list, no more than which predicates it satisfies. Nothing here knows how images are compiled.
 #pragma once
 
 #include <bitset>
@@ -16,6 +16,7 @@
 
 #include "compile/image_reader.h"
 #include "compile/table_image.h"
+#include "oracle/oracle.h"
 #include "resolve/endpoint_policy.h"
 
 namespace nodewall::engine {
@@ -52,14 +53,20 @@ struct RuleEntry {
   std::uint32_t source = 0, destination = 0, l4 = 0, source_port = 0;  // predicates
   bool passes = false;         // to entry `next`
   std::uint32_t next = 0;
-  resolve::Judgement answer;   // unless it passes
-  std::uint32_t counter = 0;   // slot of the answer's origin; kNoCounter
+  oracle::ChainVerdict answer{};  // unless it passes
+  std::uint32_t counter = NW_NO_COUNTER;  // slot of the answer's origin
 };
-inline constexpr std::uint32_t kNoCounter = 0xffffffffU;
 
-class DirectionRules {
+// Which chain: what comes after its last tier, whose counters it has, and whether it is asked only what is to be logged.
+struct ChainKind {
+  std::uint32_t variant = NW_VARIANT_ENFORCED;  // NW_VARIANT_*
+  std::uint32_t chain = NW_CHAIN_INGRESS;       // NW_CHAIN_*
+  [[nodiscard]] bool log() const { return variant == NW_VARIANT_LOG; }
+};
+
+class ChainRules {
  public:
-  DirectionRules(const resolve::ChainPolicy& policy, std::uint32_t direction, const compile::Slots& slots);
+  ChainRules(const resolve::ChainPolicy& policy, ChainKind kind, const compile::Slots& slots);
 
   [[nodiscard]] const std::vector<RuleEntry>& entries() const { return entries_; }
   // The predicates that an address in exactly the sets `in_sets` satisfies.
@@ -101,11 +108,12 @@ class DirectionRules {
   };
 
   void add(const resolve::ResolvedRule& rule, RuleEntry entry);
-  void add_end(RuleEntry entry);
+  void add_rule(const resolve::ResolvedRule& rule, std::uint32_t reason, bool may_pass);
+  void add_end(oracle::ChainVerdict answer);
   void number(const resolve::ResolvedRule& rule, RuleEntry& entry);
-  [[nodiscard]] std::uint32_t counter_of(const resolve::Origin& origin) const;
+  [[nodiscard]] std::uint32_t counter_of(const oracle::ChainVerdict& answer) const;
 
-  std::uint32_t direction_;
+  ChainKind kind_;
   const compile::Slots& slots_;
   std::vector<RuleEntry> entries_;
   Sides source_, destination_;

@@ -7,11 +7,14 @@ void VerifyReport::differ(Difference difference) {
   if (differences.size() < kMostDifferences) differences.push_back(std::move(difference));
 }
 
-std::string judgement_text(const resolve::Judgement& judgement) {
-  std::string text = judgement.allow ? "allow: " : "deny: ";
-  text += resolve::reason_name(judgement.reason);
-  const auto& origin = judgement.origin;
+std::string verdict_text(const oracle::ChainVerdict& verdict) {
+  if (verdict.verdict == NW_NEXT) return "no rule decides";
+  if (verdict.verdict == NW_LOG) return "logged";
+  std::string text = verdict.verdict == NW_ALLOW ? "allow: " : "deny: ";
+  text += resolve::reason_name(verdict.reason);
+  const auto& origin = verdict.origin;
   if (origin == resolve::Origin{}) return text;
+  if (origin.staged) text += " staged";
   text += origin.tier.empty() ? " profile" : " " + origin.tier;
   if (!origin.policy.empty()) text += (origin.tier.empty() ? " " : "/") + origin.policy;
   if (origin.rule >= 0) text += "/" + std::to_string(origin.rule);

@@ -117,7 +117,7 @@ class FailsafeVerifier {
   }
 
   void differ(const Port& port, const std::string& peer, std::string expected, std::string found) {
-    report_.differ({.table = "failsafe", .interface = {}, .host_endpoint = {}, .direction = port.direction, .packet = {},
+    report_.differ({.table = "failsafe", .interface = {}, .host_endpoint = {}, .direction = port.direction, .chain = {}, .packet = {},
                     .expected = port_text(port) + peer + ": " + expected, .found = std::move(found)});
   }
 
@@ -131,7 +131,7 @@ template <class Key, class Value, class Text>
 void compare_maps(const std::string& table, const std::map<Key, Value>& wanted, const std::map<Key, Value>& held, Text text,
                   VerifyReport& report) {
   const auto differ = [&](const Key& key, const Value* expected, const Value* found) {
-    report.differ({.table = table, .interface = {}, .host_endpoint = {}, .direction = {}, .packet = {},
+    report.differ({.table = table, .interface = {}, .host_endpoint = {}, .direction = {}, .chain = {}, .packet = {},
                    .expected = text(key, expected), .found = text(key, found)});
   };
   for (const auto& [key, value] : wanted) {
@@ -164,7 +164,7 @@ void verify_settings(const nw_settings& wanted, const nw_settings& held, VerifyR
   const auto check = [&](const char* name, std::uint64_t expected, std::uint64_t found) {
     ++report.small_entries;
     if (expected == found) return;
-    report.differ({.table = "settings", .interface = {}, .host_endpoint = {}, .direction = {}, .packet = {},
+    report.differ({.table = "settings", .interface = {}, .host_endpoint = {}, .direction = {}, .chain = {}, .packet = {},
                    .expected = std::string(name) + " " + std::to_string(expected), .found = std::to_string(found)});
   };
   check("synSent ns", wanted.syn_sent_ns, held.syn_sent_ns);
@@ -175,6 +175,14 @@ void verify_settings(const nw_settings& wanted, const nw_settings& held, VerifyR
   check("icmp ns", wanted.icmp_ns, held.icmp_ns);
   check("generic ns", wanted.generic_ns, held.generic_ns);
   check("flags", wanted.flags, held.flags);
+  check("logInterval ns", wanted.log_interval_ns, held.log_interval_ns);
+  check("logBurst", wanted.log_burst, held.log_burst);
+  check("service port ranges", wanted.service_port_ranges, held.service_port_ranges);
+  for (unsigned i = 0; i < NW_MAX_SERVICE_PORT_RANGES; ++i) {
+    const auto name = "service port range " + std::to_string(i);
+    check((name + " from").c_str(), wanted.service_ports[i].first, held.service_ports[i].first);
+    check((name + " to").c_str(), wanted.service_ports[i].last, held.service_ports[i].last);
+  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "oracle/oracle.h"
 #include "reference.h"
 
 namespace nodewall::compile::test {
@@ -245,6 +246,17 @@ struct Counts {
   std::size_t staged = 0;
 };
 
+// The oracle walks one chain; of a packet that is not logged it says what decides.
+bool oracle_agrees(const resolve::Resolved& resolved, std::size_t endpoint, std::uint32_t variant, std::uint32_t chain,
+                   const resolve::PacketQuery& packet, const ChainAnswer& expected) {
+  const auto& it = resolved.endpoints[endpoint];
+  if (variant == NW_VARIANT_STAGED ? !it.staged[chain] : !it.has(chain)) return true;
+  const auto& policy = variant == NW_VARIANT_STAGED ? *it.staged[chain] : it.chains[chain];
+  const auto walked = oracle::judge_chain(resolved, policy, variant, chain, packet);
+  if (variant == NW_VARIANT_LOG) return (walked.verdict == NW_LOG) == (expected.verdict == NW_LOG);
+  return walked == oracle::ChainVerdict{expected.verdict, expected.reason, expected.origin};
+}
+
 // Every variant of every chain of one endpoint.
 void ask_all(const resolve::Resolved& resolved, const TableImage& image, std::uint32_t slot, std::size_t endpoint,
              const resolve::PacketQuery& packet, std::array<Counts, NW_VARIANTS>& counts) {
@@ -256,6 +268,7 @@ void ask_all(const resolve::Resolved& resolved, const TableImage& image, std::ui
       ++count.asked;
       ++count.verdicts[expected.verdict];
       count.staged += expected.staged;
+      CHECK(oracle_agrees(resolved, endpoint, variant, chain, packet, expected));
       if (answer == expected) continue;
       CAPTURE(to_string(packet.source), to_string(packet.destination), packet.protocol, packet.source_port, packet.destination_port,
               endpoint, variant, chain);
