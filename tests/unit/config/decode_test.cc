@@ -141,7 +141,7 @@ TEST_CASE("a staged policy is a policy with an action") {
   has_faults(object_text("StagedGlobalNetworkPolicy", "p", "  stagedAction: set\n"), {{"6:17", "Set"}});
   has_faults(object_text("StagedGlobalNetworkPolicy", "p", "  stagedAction: Delete\n  order: 1\n"),
              {{"6:17", "has no fields but tier and stagedAction"}});
-  has_faults(object_text("StagedGlobalNetworkPolicy", "p", "  preDNAT: true\n"), {{"", "applyOnForward must be true"}});
+  has_faults(object_text("StagedGlobalNetworkPolicy", "p", "  preDNAT: true\n"), {{"5:1", "applyOnForward must be true"}});
 }
 
 TEST_CASE("node port ranges are numbers and ranges, at most seven, and the log limit a rate") {
