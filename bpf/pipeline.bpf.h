@@ -199,6 +199,12 @@ static __always_inline void judge_icmp_error(void *ctx, __u32 is_xdp, const stru
   judgement->answer.counter = NW_NO_RULE;
 }
 
+/* No enforced policy of the interface is about the packet: what is wrong with its headers is its receiver's affair. */
+static __always_inline int is_nobodys(const struct packet *packet, __u32 interface_flags) {
+  if (packet->direction == NW_EGRESS) return packet->forwarded && !(interface_flags & NW_INTERFACE_STRICT_EGRESS);
+  return !packet->near_is_host && !(interface_flags & NW_INTERFACE_STRICT_INGRESS);
+}
+
 static __always_inline void judge_packet(void *ctx, __u32 is_xdp, struct packet *packet, const struct nw_settings *settings,
                                          struct scene *scene, struct judgement *judgement) {
   __u32 reason = packet_transport(ctx, is_xdp, packet, 0);
@@ -206,7 +212,10 @@ static __always_inline void judge_packet(void *ctx, __u32 is_xdp, struct packet 
   if (!reason && packet->later_fragment) reason = fragment_later(packet);
   if (!reason) reason = packet_neighbour(packet);
   judgement->answer.reason = reason;
-  if (reason) return;
+  if (reason) {
+    if (verdict_of(&judgement->answer) == NW_DENY && is_nobodys(packet, scene->interface_flags)) judgement->answer.reason = NW_REASON_FORWARDED;
+    return;
+  }
   if (!packet->forwarded && packet_is_for_service(packet, settings)) packet->forwarded = 1;
   scene->untracked = untracked_applies(packet, scene->interface_flags);
   if (packet->is_icmp_error)

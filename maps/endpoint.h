@@ -13,6 +13,10 @@
  * decides nothing. */
 #define NW_INTERFACE_UNTRACKED 4U /* an untracked chain, enforced or staged */
 #define NW_INTERFACE_FORWARD 8U   /* a forward or preDNAT chain, enforced or staged */
+/* An enforced one of them, so that a forwarded packet must be sound; staged chains change no verdict. */
+#define NW_INTERFACE_STRICT_INGRESS 16U /* forward, preDNAT or untracked */
+#define NW_INTERFACE_STRICT_EGRESS 32U  /* forward or preDNAT */
+#define NW_INTERFACE_CHAINS (NW_INTERFACE_UNTRACKED | NW_INTERFACE_FORWARD | NW_INTERFACE_STRICT_INGRESS | NW_INTERFACE_STRICT_EGRESS)
 
 struct nw_interface {
   __u32 endpoint; /* slot in the image's endpoint directory */

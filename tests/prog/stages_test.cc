@@ -7,12 +7,13 @@
 
 using namespace packet;
 using namespace prog;
-using nodewall::model::Action;
 
 namespace {
 
 constexpr std::uint32_t kPolicy = NW_REASON_POLICY, kDefault = NW_REASON_TIER_DEFAULT, kKnown = NW_REASON_ESTABLISHED,
                         kForwarded = NW_REASON_FORWARDED, kFailsafe = NW_REASON_FAILSAFE;
+constexpr std::uint32_t kForward = NW_INTERFACE_FORWARD | NW_INTERFACE_STRICT_INGRESS | NW_INTERFACE_STRICT_EGRESS,
+                        kUntracked = NW_INTERFACE_UNTRACKED | NW_INTERFACE_STRICT_INGRESS;
 constexpr RunContext kCameIn{.segments = 0, .ingress_ifindex = 2};  // by another interface
 const char* const kElsewhere = "192.0.2.5";
 
@@ -72,7 +73,7 @@ TEST_CASE("forwarded traffic is open and leaves no flow where no policy is about
 TEST_CASE("applyOnForward: a forwarded flow needs the policy once, and its answers pass by it", "[stages]") {
   for (const auto hook : kIngressHooks) {
     Lab lab(forward(web(), kNothing));
-    lab.set_flags(NW_INTERFACE_FORWARD);
+    lab.set_flags(kForward);
     const Through flow{lab, hook};
     CHECK(flow.answer(kSyn | kAck) == denied(kPolicy));
     CHECK(flow.in(kSyn) == allowed(kPolicy));
@@ -86,7 +87,7 @@ TEST_CASE("applyOnForward: a forwarded flow needs the policy once, and its answe
 TEST_CASE("applyOnForward: each interface that a flow goes through has its own say", "[stages]") {
   for (const auto hook : kIngressHooks) {
     Lab lab(forward(web(), kNothing));
-    lab.set_flags(NW_INTERFACE_FORWARD);
+    lab.set_flags(kForward);
     CHECK(Through{lab, hook}.in(kSyn) == allowed(kPolicy));
     CHECK(Beyond{lab, hook}.out(kSyn) == denied(kPolicy));
     lab.set_policy(forward(web(), web()));
@@ -99,7 +100,7 @@ TEST_CASE("applyOnForward: each interface that a flow goes through has its own s
 
 TEST_CASE("applyOnForward in one direction only: the answers of what it does not see pass", "[stages]") {
   Lab lab(forward(kNothing, {}));
-  lab.set_flags(NW_INTERFACE_FORWARD);
+  lab.set_flags(kForward);
   CHECK(Beyond{lab}.out(kSyn) == allowed(kForwarded));
   CHECK(Beyond{lab}.answer(kSyn | kAck) == allowed(kKnown));
   CHECK(Through{lab}.in(kSyn) == denied(kPolicy));
@@ -107,7 +108,7 @@ TEST_CASE("applyOnForward in one direction only: the answers of what it does not
 
 TEST_CASE("a forwarded flow and one of the host with the same addresses and ports know nothing of each other", "[stages]") {
   Lab lab({.ingress = kNothing, .egress = kAll, .more = {{NW_CHAIN_FORWARD_EGRESS, kAll}}});
-  lab.set_flags(NW_INTERFACE_FORWARD);
+  lab.set_flags(kForward);
   // Sent by the host with an address that is not its own, and sent through it.
   CHECK(Beyond{lab}.out(kSyn) == allowed(kPolicy));
   CHECK(lab.send(Hook::tc_egress, Ethernet{} / Ipv4{.destination = kElsewhere} / Tcp{.flags = kAck}) == allowed(kPolicy));
@@ -118,7 +119,7 @@ TEST_CASE("a change of policy reaches forwarded flows, in both directions of bot
   for (const auto hook : kIngressHooks)
     for (const bool by_answer : {false, true}) {
       Lab lab(forward(web(), web()));
-      lab.set_flags(NW_INTERFACE_FORWARD);
+      lab.set_flags(kForward);
       const Through through{lab, hook};
       const Beyond beyond{lab, hook};
       REQUIRE(through.in(kSyn) == allowed(kPolicy));
@@ -143,7 +144,7 @@ TEST_CASE("traffic behind an address of the host is asked about where it leaves,
     return lab.send(Hook::tc_ingress, Ethernet{} / Ipv4{} / Tcp{.source = 80, .destination = 50000, .flags = flags});
   };
   Lab lab(forward({}, web()));
-  lab.set_flags(NW_INTERFACE_FORWARD);
+  lab.set_flags(kForward);
   CHECK(out(lab, kSyn) == allowed(kPolicy));
   CHECK(answer(lab, kSyn | kAck) == allowed(kKnown));
   lab.set_policy(forward({}, kNothing));
@@ -162,7 +163,7 @@ TEST_CASE("preDNAT: denies before the host's own policy, allows past it, and say
     Lab lab({.ingress = {{.protocol = kTcp, .port = 443}, {.protocol = kTcp, .port = 80}},
              .egress = {},
              .more = {{NW_CHAIN_PRE_DNAT, {{.protocol = kTcp, .port = 80, .deny = true}, {.protocol = kTcp, .port = 8080}}}}});
-    lab.set_flags(NW_INTERFACE_FORWARD);
+    lab.set_flags(kForward);
     CHECK(lab.send(hook, syn(80)) == denied(kPolicy));
     CHECK(lab.send(hook, syn(8080)) == allowed(kPolicy));
     CHECK(lab.send(hook, syn(443)) == allowed(kPolicy));
@@ -177,7 +178,7 @@ TEST_CASE("preDNAT: denies before the host's own policy, allows past it, and say
 
 TEST_CASE("preDNAT: failsafe ports of the host come first, those of others do not", "[stages]") {
   Lab lab({.ingress = {}, .egress = {}, .more = {{NW_CHAIN_PRE_DNAT, kNothing}}});
-  lab.set_flags(NW_INTERFACE_FORWARD);
+  lab.set_flags(kForward);
   lab.set_failsafe({{.direction = NW_INGRESS, .is_udp = false, .port = 22, .net = {}}});
   for (const auto hook : kIngressHooks) {
     lab.forget_flows();
@@ -191,7 +192,7 @@ TEST_CASE("preDNAT: a flow that it would deny now stops", "[stages]") {
   REQUIRE(lab.send(Hook::tc_ingress, syn(80)) == allowed(kPolicy));
   REQUIRE(lab.send(Hook::tc_egress, reply(80)) == allowed(kKnown));
   lab.set_policy({.ingress = kAll, .egress = {}, .more = {{NW_CHAIN_PRE_DNAT, kNothing}}});
-  lab.set_flags(NW_INTERFACE_FORWARD);
+  lab.set_flags(kForward);
   CHECK(lab.send(Hook::tc_egress, reply(80, kAck)) == denied(kPolicy));
   CHECK(lab.flows().empty());
 }
@@ -213,7 +214,7 @@ TEST_CASE("a service's port on an address of the host is forwarded traffic: the 
     CHECK(lab.send(hook, syn(30000, kAck)) == allowed(kKnown));
     // preDNAT closes it, for flows that are open too.
     lab.set_policy({.ingress = kAll, .egress = {}, .more = {{NW_CHAIN_PRE_DNAT, {{.protocol = kTcp, .port = 30000, .deny = true}}}}});
-    lab.set_flags(NW_INTERFACE_FORWARD);
+    lab.set_flags(kForward);
     CHECK(lab.send(hook, syn(30000)) == denied(kPolicy));
     CHECK(lab.send(hook, syn(30000, kAck)) == denied(kPolicy));
     CHECK(lab.send(hook, syn(30001)) == allowed(kForwarded));
@@ -237,7 +238,7 @@ TEST_CASE("doNotTrack: judged packet by packet, in both directions, and leaves n
     Lab lab({.ingress = {},
              .egress = {},
              .more = {{NW_CHAIN_UNTRACKED_INGRESS, {{.protocol = kTcp, .port = 80}, {.protocol = kTcp, .port = 81, .deny = true}}}}});
-    lab.set_flags(NW_INTERFACE_UNTRACKED);
+    lab.set_flags(kUntracked);
     CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
     CHECK(lab.send(hook, syn(80, kAck)) == allowed(kPolicy));
     CHECK(lab.send(hook, syn(81)) == denied(kPolicy));
@@ -259,14 +260,14 @@ TEST_CASE("doNotTrack sees forwarded packets that come in, not those that leave,
                       {NW_CHAIN_UNTRACKED_EGRESS, kNothing},
                       {NW_CHAIN_FORWARD_INGRESS, kNothing},
                       {NW_CHAIN_PRE_DNAT, kNothing}}});
-    lab.set_flags(NW_INTERFACE_UNTRACKED | NW_INTERFACE_FORWARD);
+    lab.set_flags(kUntracked | kForward);
     CHECK(Through{lab, hook}.in(kSyn) == allowed(kPolicy));
     CHECK(Through{lab, hook, 81}.in(kSyn) == denied(kPolicy));
     CHECK(Beyond{lab, hook}.out(kSyn) == allowed(kForwarded));
     CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
   }
   Lab lab({.ingress = {}, .egress = {}, .more = {{NW_CHAIN_UNTRACKED_INGRESS, {{.protocol = kTcp, .port = 81, .deny = true}}}}});
-  lab.set_flags(NW_INTERFACE_UNTRACKED);
+  lab.set_flags(kUntracked);
   CHECK(Through{lab, Hook::tc_ingress, 81}.in(kSyn) == denied(kPolicy));
   CHECK(Through{lab}.in(kSyn) == allowed(kForwarded));
   CHECK(lab.flows().empty());
@@ -275,7 +276,7 @@ TEST_CASE("doNotTrack sees forwarded packets that come in, not those that leave,
 TEST_CASE("doNotTrack: failsafe traffic stays out of it in both directions, so that it is tracked", "[stages]") {
   for (const auto hook : kIngressHooks) {
     Lab lab({.ingress = {}, .egress = {}, .more = {{NW_CHAIN_UNTRACKED_INGRESS, kNothing}, {NW_CHAIN_UNTRACKED_EGRESS, kNothing}}});
-    lab.set_flags(NW_INTERFACE_UNTRACKED);
+    lab.set_flags(kUntracked);
     lab.set_failsafe({{.direction = NW_INGRESS, .is_udp = false, .port = 22, .net = {}},
                       {.direction = NW_EGRESS, .is_udp = true, .port = 53, .net = {}}});
     CHECK(lab.send(hook, syn(22)) == allowed(kFailsafe));
@@ -292,14 +293,14 @@ TEST_CASE("doNotTrack: a deny reaches flows that are open, an allow keeps their 
   Lab lab;
   REQUIRE(lab.send(Hook::tc_ingress, syn(80)) == allowed(kPolicy));
   lab.set_policy({.ingress = {{.protocol = kTcp, .port = 80}}, .egress = {}, .more = {{NW_CHAIN_UNTRACKED_INGRESS, kNothing}}});
-  lab.set_flags(NW_INTERFACE_UNTRACKED);
+  lab.set_flags(kUntracked);
   CHECK(lab.send(Hook::tc_ingress, syn(80, kAck)) == denied(kPolicy));
 }
 
 TEST_CASE("T-F11 fragments of untracked traffic: later ones pass behind an allowed first, never by what looks like a port", "[stages]") {
   for (const auto hook : kIngressHooks) {
     Lab lab({.ingress = {}, .egress = {}, .more = {{NW_CHAIN_UNTRACKED_INGRESS, {{.protocol = kUdp, .port = 53}}}}});
-    lab.set_flags(NW_INTERFACE_UNTRACKED);
+    lab.set_flags(kUntracked);
     const auto later = [](std::uint16_t id) {
       return Bytes(Ethernet{} / Ipv4{.id = id, .offset = 2, .protocol = 17} / Udp{.destination = 53});
     };
@@ -319,7 +320,7 @@ TEST_CASE("ICMP errors about forwarded flows pass when the flow is known; withou
   };
   for (const auto hook : kIngressHooks) {
     Lab lab(forward(kNothing, web()));
-    lab.set_flags(NW_INTERFACE_FORWARD);
+    lab.set_flags(kForward);
     REQUIRE(Beyond{lab, hook}.out(kSyn) == allowed(kPolicy));
     CHECK(error(lab, hook, 80) == allowed(NW_REASON_RELATED));
     CHECK(error(lab, hook, 81) == denied(NW_REASON_ICMP_UNRELATED));
@@ -327,7 +328,7 @@ TEST_CASE("ICMP errors about forwarded flows pass when the flow is known; withou
     lab.set_flags(0);
     CHECK(error(lab, hook, 81) == allowed(kForwarded));
     lab.set_policy({.ingress = {}, .egress = {}, .more = {{NW_CHAIN_UNTRACKED_INGRESS, {{.protocol = kTcp, .deny = true}}}}});
-    lab.set_flags(NW_INTERFACE_UNTRACKED);
+    lab.set_flags(kUntracked);
     CHECK(error(lab, hook, 81) == allowed(kForwarded));
   }
 }
@@ -335,7 +336,7 @@ TEST_CASE("ICMP errors about forwarded flows pass when the flow is known; withou
 TEST_CASE("doNotTrack speaks of ICMP errors too: flows that nobody tracks have no other way to hear of them", "[stages]") {
   for (const auto hook : kIngressHooks) {
     Lab lab({.ingress = {}, .egress = {}, .more = {{NW_CHAIN_UNTRACKED_INGRESS, {{.protocol = kIcmp, .icmp_type = 3}}}}});
-    lab.set_flags(NW_INTERFACE_UNTRACKED);
+    lab.set_flags(kUntracked);
     const auto error = [](std::uint8_t type) {
       return Bytes(Ethernet{} / Ipv4{} / Icmp{.type = type} / v4_from_host() / Tcp{.source = 80, .destination = 40000});
     };
@@ -346,73 +347,11 @@ TEST_CASE("doNotTrack speaks of ICMP errors too: flows that nobody tracks have n
 
 TEST_CASE("an image without a chain that the interface was said to have: the next stage decides", "[stages]") {
   Lab lab;
-  lab.set_flags(NW_INTERFACE_UNTRACKED | NW_INTERFACE_FORWARD);
+  lab.set_flags(kUntracked | kForward);
   for (const auto hook : kIngressHooks) {
     lab.forget_flows();
     CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
     CHECK(lab.send(hook, syn(81)) == denied(kDefault));
     CHECK(Through{lab, hook}.in(kSyn) == allowed(kForwarded));
-  }
-}
-
-TEST_CASE("Log marks a packet that comes to it, and decides nothing", "[stages]") {
-  const Rule log{.protocol = kTcp, .port = 80, .action = Action::Log};
-  for (const auto hook : kIngressHooks) {
-    Lab lab({.ingress = {{.protocol = kTcp, .port = 81}, log, {.protocol = kTcp, .port = 80}}, .egress = {}});
-    CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
-    CHECK(lab.last().logged);
-    CHECK(lab.send(hook, syn(80, kAck)) == allowed(kKnown));
-    CHECK_FALSE(lab.last().logged);
-    CHECK(lab.send(hook, syn(81)) == allowed(kPolicy));
-    CHECK_FALSE(lab.last().logged);
-    // Behind what decides it is not met; at the end of a tier it is.
-    lab.forget_flows();
-    lab.set_policy({.ingress = {{.protocol = kTcp, .port = 80}, log}, .egress = {}});
-    CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
-    CHECK_FALSE(lab.last().logged);
-    lab.set_policy({.ingress = {{.any_address = true, .action = Action::Log}}, .egress = {}});
-    CHECK(lab.send(hook, syn(82)) == denied(kDefault));
-    CHECK(lab.last().logged);
-  }
-}
-
-TEST_CASE("Log in an untracked chain marks every packet", "[stages]") {
-  Lab lab({.ingress = {}, .egress = {}, .more = {{NW_CHAIN_UNTRACKED_INGRESS, {{.any_address = true, .action = Action::Log}, {.protocol = kTcp, .port = 80}}}}});
-  lab.set_flags(NW_INTERFACE_UNTRACKED);
-  for (const auto hook : kIngressHooks)
-    for (const std::uint8_t flags : {kSyn, kAck}) {
-      CHECK(lab.send(hook, syn(80, flags)) == allowed(kPolicy));
-      CHECK(lab.last().logged);
-    }
-}
-
-TEST_CASE("staged policies are judged and counted beside, and decide nothing", "[stages]") {
-  const Rules would_deny{{.protocol = kTcp, .port = 80, .deny = true, .staged = true}, {.protocol = kTcp}};
-  for (const auto hook : kIngressHooks) {
-    Lab lab({.ingress = {{.protocol = kTcp}}, .egress = {}, .more = {}, .staged = {{NW_CHAIN_INGRESS, would_deny}}});
-    const auto before = lab.packets(NW_INGRESS, NW_COUNT_STAGED_DENY);
-    CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
-    CHECK(lab.last().staged == NW_DENY);
-    CHECK(lab.last().staged_counter != NW_NO_RULE);
-    CHECK(lab.send(hook, syn(81)) == allowed(kPolicy));
-    CHECK(lab.last().staged == NW_ALLOW);
-    CHECK(lab.last().staged_counter == NW_NO_RULE);
-    CHECK(lab.send(hook, syn(80, kAck)) == allowed(kKnown));
-    CHECK(lab.last().staged == NW_NEXT);
-    CHECK(lab.packets(NW_INGRESS, NW_COUNT_STAGED_DENY) == before + 1);
-  }
-}
-
-TEST_CASE("a staged preDNAT policy where none is enforced is counted on its way", "[stages]") {
-  Lab lab({.ingress = kAll, .egress = {}, .more = {}, .staged = {{NW_CHAIN_PRE_DNAT, {{.protocol = kTcp, .port = 80, .deny = true, .staged = true}}}}});
-  lab.set_flags(NW_INTERFACE_FORWARD);
-  for (const auto hook : kIngressHooks) {
-    lab.forget_flows();
-    CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
-    CHECK(lab.last().staged == NW_DENY);
-    CHECK(Through{lab, hook}.in(kSyn) == allowed(kForwarded));
-    CHECK(lab.last().staged == NW_DENY);
-    CHECK(lab.send(hook, syn(81)) == allowed(kPolicy));
-    CHECK(lab.last().staged == NW_ALLOW);
   }
 }

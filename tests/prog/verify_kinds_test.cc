@@ -166,10 +166,10 @@ TEST_CASE("an interface that says wrongly which chains its endpoint has is found
     const auto interface = std::ranges::find(bench.facts.interfaces, name, &resolve::InterfaceFacts::name);
     return bench.tables.interfaces.at(interface->ifindex).flags;
   };
-  CHECK(flags_of("eth0") == (NW_INTERFACE_UNTRACKED | NW_INTERFACE_FORWARD));
+  CHECK(flags_of("eth0") == NW_INTERFACE_CHAINS);
   CHECK(flags_of("eth1") == NW_INTERFACE_FORWARD);  // staged only
   for (const auto& [ifindex, entry] : bench.tables.interfaces)
-    for (const auto flag : {NW_INTERFACE_UNTRACKED, NW_INTERFACE_FORWARD}) {
+    for (const auto flag : {NW_INTERFACE_UNTRACKED, NW_INTERFACE_FORWARD, NW_INTERFACE_STRICT_INGRESS, NW_INTERFACE_STRICT_EGRESS}) {
       auto tables = bench.tables;
       tables.interfaces.at(ifindex).flags ^= flag;
       CHECK(found_in(bench.look(tables), "interfaces"));

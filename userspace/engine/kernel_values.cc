@@ -54,14 +54,17 @@ std::map<Address, std::uint32_t> local_entries(const resolve::Resolved& resolved
 }
 
 std::uint32_t interface_flags(const resolve::InterfaceFacts& interface, const resolve::EndpointPolicy& endpoint) {
-  const auto any = [&](std::initializer_list<std::uint32_t> chains) {
-    return std::ranges::any_of(chains, [&](std::uint32_t chain) { return endpoint.has_or_stages(chain); });
-  };
+  const auto untracked = {NW_CHAIN_UNTRACKED_INGRESS, NW_CHAIN_UNTRACKED_EGRESS};
+  const auto forward = {NW_CHAIN_FORWARD_INGRESS, NW_CHAIN_FORWARD_EGRESS, NW_CHAIN_PRE_DNAT};
+  const auto known = [&](std::uint32_t chain) { return endpoint.has_or_stages(chain); };
+  const auto enforced = [&](std::uint32_t chain) { return endpoint.has(chain); };
   std::uint32_t flags = 0;
   if (!interface.has_ethernet_header) flags |= NW_INTERFACE_L3;
   if (interface.is_loopback) flags |= NW_INTERFACE_LOOPBACK;
-  if (any({NW_CHAIN_UNTRACKED_INGRESS, NW_CHAIN_UNTRACKED_EGRESS})) flags |= NW_INTERFACE_UNTRACKED;
-  if (any({NW_CHAIN_FORWARD_INGRESS, NW_CHAIN_FORWARD_EGRESS, NW_CHAIN_PRE_DNAT})) flags |= NW_INTERFACE_FORWARD;
+  if (std::ranges::any_of(untracked, known)) flags |= NW_INTERFACE_UNTRACKED;
+  if (std::ranges::any_of(forward, known)) flags |= NW_INTERFACE_FORWARD;
+  if (std::ranges::any_of(untracked, enforced)) flags |= NW_INTERFACE_STRICT_INGRESS;
+  if (std::ranges::any_of(forward, enforced)) flags |= NW_INTERFACE_STRICT_INGRESS | NW_INTERFACE_STRICT_EGRESS;
   return flags;
 }
 

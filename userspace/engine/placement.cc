@@ -89,7 +89,7 @@ InterfaceEntries entries_before_flip(const InterfaceEntries& live, const Interfa
     const bool new_is_live = !name.empty() && name == owner(next, found->second.endpoint);
     auto before = old_goes && new_is_live ? found->second : entry;
     // A packet may meet either image: it is asked about the chains of both.
-    before.flags |= (entry.flags | found->second.flags) & (NW_INTERFACE_UNTRACKED | NW_INTERFACE_FORWARD);
+    before.flags |= (entry.flags | found->second.flags) & NW_INTERFACE_CHAINS;
     entries.emplace(ifindex, before);
   }
   return entries;

@@ -218,10 +218,10 @@ const resolve::Assignment* assignment_of(const Resolved& resolved, const std::st
   return found == resolved.assignments.end() ? nullptr : &*found;
 }
 
-// Whether the endpoint has anything to say about forwarded packets, were it only on trial: statement 42.
-bool looks_at_forwarded(const EndpointPolicy& endpoint, const Sight& sight) {
+// Whether the endpoint has anything to say about forwarded packets, `on_trial`: were it only a staged policy (statement 42).
+bool looks_at_forwarded(const EndpointPolicy& endpoint, const Sight& sight, bool on_trial) {
   const auto any = [&](std::initializer_list<std::uint32_t> chains) {
-    return std::ranges::any_of(chains, [&](std::uint32_t chain) { return endpoint.has_or_stages(chain); });
+    return std::ranges::any_of(chains, [&](std::uint32_t chain) { return on_trial ? endpoint.has_or_stages(chain) : endpoint.has(chain); });
   };
   if (any({NW_CHAIN_FORWARD_INGRESS, NW_CHAIN_FORWARD_EGRESS, NW_CHAIN_PRE_DNAT})) return true;
   return sight.ingress && any({NW_CHAIN_UNTRACKED_INGRESS, NW_CHAIN_UNTRACKED_EGRESS});
@@ -241,12 +241,14 @@ std::optional<Judgement> judge_headers(const Resolved& resolved, const EndpointP
   if (is_v4_mapped(packet.source) || is_v4_mapped(packet.destination)) return deny(NW_REASON_V4_MAPPED);
   if (sight.ingress && packet.interface != "lo" && is_martian(packet)) return deny(NW_REASON_MARTIAN);
   // Whether an address of the host is a service's is known from the ports, so that is not asked before these were looked at.
-  const bool of_service = sight.ingress && sight.near_end;
-  if (sight.forwarded && !of_service && !looks_at_forwarded(endpoint, sight)) return allow(NW_REASON_FORWARDED);
-  if (const auto reason = broken_extension(packet)) return deny(reason);
-  if (packet.protocol == kTcp && !is_possible(packet.tcp_flags)) return deny(NW_REASON_TCP_FLAGS);
-  if (const auto reason = neighbour(packet)) return reason == NW_REASON_NEIGHBOUR ? allow(reason) : deny(reason);
-  return std::nullopt;
+  const bool through = sight.forwarded && !(sight.ingress && sight.near_end);
+  if (through && !looks_at_forwarded(endpoint, sight, true)) return allow(NW_REASON_FORWARDED);
+  auto reason = broken_extension(packet);
+  if (!reason && packet.protocol == kTcp && !is_possible(packet.tcp_flags)) reason = NW_REASON_TCP_FLAGS;
+  if (!reason) reason = neighbour(packet);
+  if (reason == NW_REASON_NEIGHBOUR) return allow(reason);
+  if (reason && through && !looks_at_forwarded(endpoint, sight, false)) return allow(NW_REASON_FORWARDED);
+  return reason ? std::optional(deny(reason)) : std::nullopt;
 }
 
 // The stages that ask policy (43). `ask` answers for one chain, NW_NEXT where there is none. `icmp_error`: what becomes of one that the

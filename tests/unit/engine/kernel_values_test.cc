@@ -52,7 +52,7 @@ TEST_CASE("an interface says which chains its endpoint has, staged ones too") {
   const resolve::InterfaceFacts facts;
   resolve::EndpointPolicy plain;
   const auto none = interface_flags(facts, plain);
-  CHECK((none & (NW_INTERFACE_UNTRACKED | NW_INTERFACE_FORWARD)) == 0);
+  CHECK((none & NW_INTERFACE_CHAINS) == 0);
   const std::map<std::uint32_t, std::uint32_t> expected = {
       {NW_CHAIN_INGRESS, 0},
       {NW_CHAIN_EGRESS, 0},
@@ -67,7 +67,10 @@ TEST_CASE("an interface says which chains its endpoint has, staged ones too") {
     resolve::EndpointPolicy enforced, staged;
     enforced.chains[chain].tiers = {{.name = "t", .rules = {}}};
     staged.staged[chain].emplace();
-    CHECK(interface_flags(facts, enforced) == (none | flag));
+    const auto strict = flag == NW_INTERFACE_FORWARD     ? NW_INTERFACE_STRICT_INGRESS | NW_INTERFACE_STRICT_EGRESS
+                        : flag == NW_INTERFACE_UNTRACKED ? NW_INTERFACE_STRICT_INGRESS
+                                                         : 0U;
+    CHECK(interface_flags(facts, enforced) == (none | flag | strict));
     CHECK(interface_flags(facts, staged) == (none | flag));
   }
 }
