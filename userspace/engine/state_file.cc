@@ -188,7 +188,9 @@ bool lock_is_held(const std::string& run_dir) {
   return fd.valid() && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
-Status check_run_dir(const std::string& run_dir, CreateDir create) {
+Status check_run_dir(const std::string& path, CreateDir create) {
+  // A slash at the end would follow a link.
+  const auto run_dir = path.substr(0, std::max<std::size_t>(path.find_last_not_of('/') + 1, 1));
   if (create == CreateDir::yes && ::mkdir(run_dir.c_str(), 0700) != 0 && errno != EEXIST) {
     return fail(errno_error("create " + run_dir, errno));
   }
