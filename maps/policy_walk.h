@@ -174,7 +174,7 @@ NW_INLINE void nw_walk(nw_image image, const struct nw_query *query, struct nw_a
   const struct nw_image_endpoint *endpoint;
   const struct nw_image_rule *rule;
   const struct nw_line *line;
-  __u32 entry, i;
+  __u32 entry, place, i;
 
   nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
   if (!header || header->magic != NW_MAGIC || header->version != NW_IMAGE_VERSION) return;
@@ -187,7 +187,9 @@ NW_INLINE void nw_walk(nw_image image, const struct nw_query *query, struct nw_a
   entry = query->slot * NW_DIRECTIONS + (query->direction & 1);
   line = nw_image_line(image, header->endpoint_base + (entry >> 2));
   if (!line) return;
-  endpoint = (const struct nw_image_endpoint *)line + (entry & 3);
+  place = entry & 3;
+  NW_HIDE(place); /* verifier: Linux 6.1 loses the bounds where the compiler masks the parts of a sum first and joins them by "or" */
+  endpoint = (const struct nw_image_endpoint *)line + (place & 3);
   if (endpoint->default_rule == NW_SLOT_UNUSED) return;
 
   answer->reason = NW_REASON_FAULT_IMAGE;
