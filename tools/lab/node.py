@@ -27,6 +27,8 @@ LINKS = {"eth0": 0, "eth1": 1, "br0": 2, "cali1234": 3, "wlan0": 4, "mac0": 5}
 NODE_NAME = "node1"
 TCP_PORTS = (22, 80, 443, 2379, 6443, 8080, 9090, 30080)
 UDP_PORTS = (53, 123, 5000)
+# An emulated machine is slower: every wait is that much longer.
+PATIENCE = float(os.environ.get("NODEWALL_PATIENCE", "1"))
 
 
 class TimedOut(Exception):
@@ -35,12 +37,12 @@ class TimedOut(Exception):
 
 def wait_until(condition, what, within=20.0):
     """Polls: what becomes true at once costs nothing. Returns what the condition returned."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + within * PATIENCE
     while True:
         if value := condition():
             return value
         if time.monotonic() > deadline:
-            raise TimedOut(f"not within {within:g} s: {what}")
+            raise TimedOut(f"not within {within * PATIENCE:g} s: {what}")
         time.sleep(0.005)
 
 
@@ -62,7 +64,7 @@ class Daemon:
     def end(self, signal_number=signal.SIGTERM):
         """The exit code; negative when a signal ended it."""
         self.process.send_signal(signal_number)
-        return self.process.wait(10)
+        return self.process.wait(10 * PATIENCE)
 
 
 class Lab:
