@@ -19,15 +19,16 @@ REQUEST = "/request.json"
 RESULT_PORT = "/dev/ttyS1"
 
 
-def examine(binaries, repository, stories, patience=1, every=False):
-    """Yields what is found, one thing at a time: {"release": ...}, {"program": ...} of programs.cc (`every` variant, or those that this kernel
-    needs), {"story": ...}. Programs and stories go side by side: the verifier has one processor, the stories another."""
+def examine(binaries, repository, stories, programs=(), patience=1):
+    """Yields what is found, one thing at a time: {"release": ...}, {"program": ...} of programs.cc with the options `programs` (None: it is
+    not run), {"story": ...}. Programs and stories go side by side: the verifier has one processor, the stories another."""
     yield {"release": os.uname().release}
-    command = [f"{binaries}/nodewall_programs"] + (["--every"] if every else [])
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as programs, concurrent.futures.ThreadPoolExecutor(1) as beside:
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
         told = [beside.submit(_tell, binaries, repository, name, patience) for name in stories]
-        for line in programs.stdout:
-            yield {"program": json.loads(line)}
+        if programs is not None:
+            with subprocess.Popen([f"{binaries}/nodewall_programs", *programs], stdout=subprocess.PIPE, text=True) as verified:
+                for line in verified.stdout:
+                    yield {"program": json.loads(line)}
         for story in told:
             yield {"story": story.result()}
 
@@ -89,7 +90,7 @@ def boot():
             _load_modules()
             with open(REQUEST) as request:
                 asked = json.load(request)
-            for finding in examine(f"{PLACE}/build/bin", PLACE, asked["stories"], asked["patience"]):
+            for finding in examine(f"{PLACE}/build/bin", PLACE, **asked):
                 tell(finding)
             tell({"complete": True})
         except Exception:

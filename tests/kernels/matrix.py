@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every program on every kernel: what the verifier says, and what becomes of real packets.
 
-    matrix.py --binaries build/bin [--kernel NAME]... [--story NAME]... [--json] [--update]
+    matrix.py --binaries build/bin [--kernel NAME]... [--story NAME]... [--only programs|packets] [--json] [--update]
 """
 import argparse
 import json
@@ -29,7 +29,7 @@ def _stories():
     return [name for name in story.STORIES if name.startswith(STORIES)]
 
 
-def examine(name, arguments, stories):
+def examine(name, arguments, asked):
     """One row of the matrix; a row with `broken` says why there is none."""
     started = time.monotonic()
     row = {"kernel": name, "release": "", "package": ""}
@@ -37,16 +37,18 @@ def examine(name, arguments, stories):
         if name == RUNNING:
             if os.geteuid() != 0:
                 raise machine.Broken("the running kernel takes programs from root only")
-            row |= inside.gathered(inside.examine(os.path.abspath(arguments.binaries), machine.REPOSITORY, stories, every=True)) | {"complete": True}
+            if asked["programs"] is not None:
+                asked = asked | {"programs": ["--every"]}
+            row |= inside.gathered(inside.examine(os.path.abspath(arguments.binaries), machine.REPOSITORY, **asked)) | {"complete": True}
         else:
             kernel = packages.fetch(packages.KERNELS[name], arguments.cache, arguments.update)
             row |= {"release": kernel.release, "package": kernel.package}
-            row |= machine.examine(kernel, os.path.abspath(arguments.binaries), stories, arguments.seconds)
+            row |= machine.examine(kernel, os.path.abspath(arguments.binaries), asked, arguments.seconds)
     except (packages.Unavailable, machine.Broken) as problem:
         row["broken"] = str(problem)
     row["seconds"] = time.monotonic() - started
-    row["good"] = bool("broken" not in row and row["programs"] and all(program.get("withinBudget") for program in row["programs"])
-                   and all(told["passed"] for told in row["stories"]) and len(row["stories"]) == len(stories))
+    row["good"] = ("broken" not in row and (asked["programs"] is None or bool(row["programs"])) and len(row["stories"]) == len(asked["stories"])
+                   and all(program.get("withinBudget") for program in row["programs"]) and all(told["passed"] for told in row["stories"]))
     return row
 
 
@@ -78,7 +80,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tools/kernels", description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", action="append", choices=names, help="none: all")
     parser.add_argument("--story", action="append", help="stories of tests/netns instead of those that every kernel must tell")
-    parser.add_argument("--no-packets", action="store_true", help="only what the verifier says")
+    parser.add_argument("--only", choices=("programs", "packets"), help="only what the verifier says, or only the stories")
     parser.add_argument("--binaries", default="build/bin")
     parser.add_argument("--cache", default=f"{machine.REPOSITORY}/build/kernels", help="where fetched kernels stay")
     parser.add_argument("--update", action="store_true", help="fetches the newest of each kernel again")
@@ -86,10 +88,11 @@ def main():
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    stories = [] if arguments.no_packets else arguments.story or _stories()
+    asked = {"programs": None if arguments.only == "packets" else [],
+             "stories": [] if arguments.only == "programs" else arguments.story or _stories()}
     rows = []
     for name in arguments.kernel or names:
-        rows.append(examine(name, arguments, stories))
+        rows.append(examine(name, arguments, asked))
         if not arguments.json:
             show(rows[-1])
             sys.stdout.flush()
