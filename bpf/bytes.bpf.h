@@ -50,6 +50,25 @@ static __always_inline int load_bytes(void *ctx, __u32 is_xdp, __u32 offset, voi
   return nw_have_xdp_load ? bpf_xdp_load_bytes(ctx, offset, to, length) : -1;
 }
 
+/* verifier: the same number below 0x10000, of which nothing else is known any more. States that differ in what is known of a number only are
+ * walked apart; two bytes that are not at the beginning of a word are memory without a memory. */
+static __always_inline __u32 forget(__u32 number) {
+  volatile struct {
+    __u16 beginning, number;
+  } __attribute__((aligned(8))) word;
+
+  word.number = number;
+  return word.number;
+}
+
+/* verifier: for loops. load_bytes has two ways to the bytes, and each step of a loop would double what is to be walked: Linux 6.1 gives
+ * up after a million instructions. */
+static __always_inline int load_bytes_one_way(void *ctx, __u32 is_xdp, __u32 offset, void *to, const __u32 length) {
+  if (offset > MAX_OFFSET) return -1;
+  if (!is_xdp) return bpf_skb_load_bytes(ctx, offset, to, length);
+  return nw_have_xdp_load ? bpf_xdp_load_bytes(ctx, offset, to, length) : load_bytes(ctx, is_xdp, offset, to, length);
+}
+
 /* `length` is 4..40 and a multiple of 4 at run time. */
 static __always_inline int load_bytes_variable(void *ctx, __u32 is_xdp, __u32 offset, void *to, __u32 length) {
   __u32 i;

@@ -269,11 +269,12 @@ static __always_inline __u32 packet_martian(const struct packet *packet) {
 #define EXT_DESTINATION 60
 #define EXT_MOBILITY 135
 
+static __always_inline __u32 packet_is_fragment(const struct packet *packet) { return packet->later_fragment | packet->first_fragment; }
+
 /* RFC 8200 header chain, up to the first header that is not an extension header. */
 static __always_inline __u32 transport_v6_extensions(void *ctx, __u32 is_xdp, struct packet *packet) {
-  __u32 offset = packet->transport_offset, start = offset, i;
+  __u32 offset = forget(packet->transport_offset), start = offset, i;
   __u8 next = packet->protocol;
-  __u32 is_fragment = 0;
 
   for (i = 0; i <= NW_MAX_EXTENSION_HEADERS; i++) {
     __u8 header[8];
@@ -282,16 +283,15 @@ static __always_inline __u32 transport_v6_extensions(void *ctx, __u32 is_xdp, st
         next != EXT_DESTINATION && next != EXT_MOBILITY)
       break;
     if (i == NW_MAX_EXTENSION_HEADERS || (next == EXT_HOP_BY_HOP && i > 0)) return NW_REASON_V6_EXT_LIMIT;
-    if (offset + 8 > packet->end || load_bytes(ctx, is_xdp, offset, header, 8))
-      return is_fragment ? NW_REASON_FRAG_TINY : NW_REASON_SHORT;
+    if (offset + 8 > packet->end || load_bytes_one_way(ctx, is_xdp, offset, header, 8))
+      return packet_is_fragment(packet) ? NW_REASON_FRAG_TINY : NW_REASON_SHORT;
     if (next == EXT_ROUTING && header[2] == 0) return NW_REASON_SOURCE_ROUTE;
     if (next == EXT_FRAGMENT) {
       __u32 field = header[2] << 8 | header[3];
 
-      if (is_fragment) return NW_REASON_V6_EXT_LIMIT;
+      if (packet_is_fragment(packet)) return NW_REASON_V6_EXT_LIMIT;
       packet->later_fragment = field >> 3 != 0;
       packet->first_fragment = field >> 3 == 0 && (field & 1);
-      is_fragment = packet->later_fragment | packet->first_fragment;
       packet->fragment_id = (__u32)header[4] << 24 | header[5] << 16 | header[6] << 8 | header[7];
       if (field >> 3 == 1 && header[0] == PROTO_TCP) return NW_REASON_FRAG_TINY;
       offset += 8;
@@ -299,7 +299,8 @@ static __always_inline __u32 transport_v6_extensions(void *ctx, __u32 is_xdp, st
       offset += next == EXT_AUTHENTICATION ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
     }
     next = header[0];
-    if (offset > packet->end) return is_fragment ? NW_REASON_FRAG_TINY : NW_REASON_SHORT;
+    offset = forget(offset); /* what was loaded is below MAX_OFFSET */
+    if (offset > packet->end) return packet_is_fragment(packet) ? NW_REASON_FRAG_TINY : NW_REASON_SHORT;
     if (offset - start > NW_MAX_EXTENSION_BYTES) return NW_REASON_V6_EXT_LIMIT;
     if (packet->later_fragment) break;
   }

@@ -183,14 +183,16 @@ NW_INLINE void nw_walk_chain(nw_image image, const struct nw_image_header *heade
   const struct nw_image_endpoint *endpoint;
   const struct nw_image_rule *rule;
   const struct nw_line *line;
-  __u32 entry, i;
+  __u32 entry, place, i;
 
   nw_answer_fault(answer, NW_REASON_FAULT_ENDPOINT);
   if (slot >= header->endpoint_slots) return;
   entry = nw_slot_entry(slot, variant & (NW_VARIANTS - 1), chain & (NW_CHAINS - 1));
   line = nw_image_line(image, header->endpoint_base + (entry >> 2));
   if (!line) return;
-  endpoint = (const struct nw_image_endpoint *)line + (entry & 3);
+  place = entry & 3;
+  NW_HIDE(place); /* verifier: Linux 6.1 loses the bounds where the compiler masks the parts of a sum first and joins them by "or" */
+  endpoint = (const struct nw_image_endpoint *)line + (place & 3);
   if (endpoint->default_rule == NW_SLOT_UNUSED) {
     if (chain <= NW_CHAIN_EGRESS && variant == NW_VARIANT_ENFORCED) return;
     answer->rule = NW_NO_MATCH;

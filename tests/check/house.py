@@ -11,6 +11,11 @@ import re
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import cases  # noqa: E402
+
 TEXT = (".cc", ".h", ".c", ".py", ".sh", ".md", ".txt", ".yaml", ".yml", ".json", ".cmake", ".service", ".in")
 CODE = (".cc", ".h", ".c", ".py", ".sh", ".yaml", ".cmake")
 MOST_LINES = 400
@@ -231,6 +236,11 @@ def check_marks(tree):
             for number, line in enumerate(tree.text(file).splitlines(), 1):
                 if marks.search(line):
                     yield f"{file}:{number}: {marks.search(line).group(1)}"
+
+
+def check_cases(tree):
+    """Every case of tests/cases.txt has a test or a reason, no test names another, and docs/cases.md says so."""
+    yield from cases.check_page(tree.root)
 
 
 RULES = {name.removeprefix("check_"): rule for name, rule in list(globals().items()) if name.startswith("check_")}

@@ -6,6 +6,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import cases as CASES  # noqa: E402
+
 HOUSE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "house.py")
 GOOD = {
     "userspace/CMakeLists.txt": "\n".join([
@@ -20,7 +25,19 @@ GOOD = {
     "docs/a.md": "[there](reasons.md) [out](https://example.org/x) [here](#a-heading)\n# A heading\n",
     "tests/check/long_files.txt": "tests/long.cc: a table\n",
     "tests/long.cc": "x\n" * 401,
+    "tests/cases.txt": "== Frames\nT-A1: short frames are dropped\nT-A2: the moon is full\n  not tested: no moon\ncase 1: closed\n  differs: ajar\n",
+    "tests/unit/base/a.cc": 'TEST_CASE("T-A1: a frame "\n          "is dropped") {}\n',
+    "tests/data/a.yaml": "- name: \"case 1: it is closed\"\n  packets:\n",
+    "docs/cases.md": CASES.HEAD + """
+## Frames
+| Case | What must hold | Tests | Outcome |
+|---|---|---|---|
+| T-A1 | short frames are dropped | base: T-A1: a frame is dropped | passed |
+| T-A2 | the moon is full | – | not tested: no moon |
+| case 1 | closed | vector: case 1: it is closed | not run; decided differently: ajar |
+""",
 }
+PAGE, TABLE = GOOD["docs/cases.md"], GOOD["tests/cases.txt"]
 BROKEN = [  # rule, file, its new text (None: deleted)
     ("arrows", "userspace/model/a.cc", '#include "compile/x.h"\n'),
     ("arrows", "userspace/model/a.cc", '#include "maps/policy.h"\n'),
@@ -52,6 +69,23 @@ BROKEN = [  # rule, file, its new text (None: deleted)
     ("length", "tests/long.cc", "x\n" * 400),
     ("words", "docs/b.md", "see /" + "home" + "/someone\n"),
     ("words", "docs/b.md", "as in " + "share" + "d" + "/docs\n"),
+    ("cases", "tests/cases.txt", None),
+    ("cases", "tests/cases.txt", ""),
+    ("cases", "tests/cases.txt", TABLE.replace("  not tested: no moon\n", "")),
+    ("cases", "tests/cases.txt", TABLE.replace("case 1: closed\n  differs: ajar\n", "")),
+    ("cases", "tests/cases.txt", TABLE + "T-A1: twice\n"),
+    ("cases", "tests/cases.txt", TABLE + "  perhaps: no\n"),
+    ("cases", "tests/unit/base/a.cc", 'TEST_CASE("a frame is dropped") {}\n'),
+    ("cases", "tests/unit/base/a.cc", 'TEST_CASE("T-A1: a frame is dropped, or two") {}\n'),
+    ("cases", "tests/unit/base/b.cc", 'TEST_CASE("T-A3: what nobody asked for") {}\n'),
+    ("cases", "tests/prog/b.cc", 'TEST_CASE("T-A2 the moon is full", "[moon]") {}\n'),
+    ("cases", "tests/data/a.yaml", None),
+    ("cases", "tests/netns/run.py", "print('plain T-A1: on the wire')\n"),
+    ("cases", "tests/netns/run.py", "raise ValueError('two stories')\n"),
+    ("cases", "tests/x/CMakeLists.txt", 'add_test(NAME "check: T-A1: twice" COMMAND true)\n'),
+    ("cases", "docs/cases.md", None),
+    ("cases", "docs/cases.md", PAGE.replace("| T-A2 | the moon is full | – | not tested: no moon |\n", "")),
+    ("cases", "docs/cases.md", PAGE.replace("not tested: no moon", "passed")),
     ("marks", "tests/x.cc", "// TO" + "DO: later\n"),
 ]
 

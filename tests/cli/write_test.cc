@@ -141,7 +141,7 @@ TEST_CASE("a policy wants a tier that exists, and a tier in use cannot be delete
   place.done({"delete", "tier", "ops"});
 }
 
-TEST_CASE("a host endpoint that closes everything is applied with a warning on stderr") {
+TEST_CASE("T-P4: a host endpoint that closes everything is applied with a warning on stderr") {
   const Place place;
   const auto bare = place.run({"apply", "-f", "-"}, host_endpoint("eth0", "node: n1, interfaceName: eth0", "role: web"));
   CHECK(bare.code == 0);

@@ -89,7 +89,7 @@ def _(node):
     node.sees(open="in:eth0:tcp/80 in:eth0:tcp/443")
 
 
-@story("a broken manifest is reported, and what it held before stays in force")
+@story("T-P8: a broken manifest is reported, and what it held before stays in force")
 def _(node):
     _close(node)
     path = f"{node.manifests}/by-hand.yaml"

@@ -20,7 +20,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/lab"))
 
 from namespace import die_with_parent, run, sweep  # noqa: E402,F401
-from node import NODE_NAME, CommandFailed, Lab, TimedOut, wait_until  # noqa: E402,F401
+from node import NODE_NAME, PATIENCE, CommandFailed, Lab, TimedOut, wait_until  # noqa: E402,F401
 
 STORIES = {}
 
@@ -48,7 +48,7 @@ def story(name, links="eth0", pod=False, measured=False):
 class Story(Lab):
     def sees(self, open="", closed="", refused="", within=20.0):
         wanted = _wanted(open, closed, refused)
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + within * PATIENCE
         while True:
             seen = self.ask(wanted)
             if seen == wanted:

@@ -160,7 +160,7 @@ TEST_CASE("pinned maps of another shape are refused, and stay", "[pins]") {
   CHECK(open(node).adopted());
 }
 
-TEST_CASE("a table of flows of another size keeps its flows", "[pins]") {
+TEST_CASE("T-K1 a table of flows of another size keeps its flows", "[pins]") {
   const Node node;
   const auto host0 = Node::ifindex("host0");
   nw_ct_key key{};
@@ -177,7 +177,20 @@ TEST_CASE("a table of flows of another size keeps its flows", "[pins]") {
   std::size_t flows = 0;
   REQUIRE(datapath->for_each_conntrack([&](const ConntrackRow& row) { flows += row.key.protocol == 6 ? 1 : 0; }));
   CHECK(flows == 1);
+  nw_ct_key later{};
+  later.protocol = 17;
+  {
+    // Until then the running program writes there.
+    const Fd old(bpf_obj_get((node.pins() + "/maps/nw_ct_old").c_str()));
+    REQUIRE(old.valid());
+    const nw_ct_entry entry{};
+    REQUIRE(bpf_map_update_elem(old.get(), &later, &entry, BPF_ANY) == 0);
+  }
   CHECK(*datapath->upgrade_programs() == 1);  // the running one looks at the old table
+  CHECK_FALSE(std::filesystem::exists(node.pins() + "/maps/nw_ct_old"));
+  flows = 0;
+  REQUIRE(datapath->for_each_conntrack([&](const ConntrackRow&) { ++flows; }));
+  CHECK(flows == 2);
   CHECK(*datapath->upgrade_programs() == 0);
 }
 

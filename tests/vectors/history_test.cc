@@ -55,7 +55,7 @@ std::pair<std::vector<compile::RuleKey>, std::vector<std::string>> owners(const 
 
 }  // namespace
 
-TEST_CASE("changes in any order, with repeats and reversals, end as a fresh start does") {
+TEST_CASE("T-P6: changes in any order, with repeats and reversals, end as a fresh start does") {
   auto walked = program_judges();
   auto fresh = program_judges();
   compile::Slots slots;  // those of an engine that lives through all of it

@@ -13,8 +13,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
+#include <sstream>
 
+#include "engine/files.h"
 #include "model/validate.h"
 
 namespace nodewall::daemon {
@@ -50,8 +51,10 @@ void notify_service_manager(std::string_view state) {
 }
 
 Result<model::Labels> read_labels(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return fail(errno_error("open " + path, errno));
+  // Policy goes by labels: who can write them can choose among policies.
+  auto text = engine::read_private_file(path);
+  if (!text) return fail(std::move(text.error()).in("labels file"));
+  std::istringstream file(*text);
   model::Labels labels;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {

@@ -38,6 +38,7 @@ Status Engine::State::open_datapath(std::uint32_t conntrack_size) {
   status.generation = datapath->generation();
   if (!datapath->adopted()) return {};
   if (auto upgraded = datapath->upgrade_programs(); !upgraded) {
+    datapath.reset();  // the next attempt begins with opening it
     return fail(std::move(upgraded.error()).in("upgrade programs"));
   }
   return {};
@@ -47,6 +48,7 @@ void Engine::State::forget_datapath() {
   datapath.reset();
   applied.reset();
   governed.clear();
+  changing = strays = false;
 }
 
 void Engine::State::update_status() {
@@ -142,12 +144,18 @@ Result<Engine> Engine::start(const EngineOptions& options) {
   }
   if (auto saved = read_policy(state->run_dir)) {
     state->slots = saved->slots;
+    state->saved_generation = saved->generation;
     state->last_generation = std::max(state->last_generation, saved->generation);
   }
+  remove_leftovers(state->run_dir);
   state->armed = !is_disarmed(state->run_dir);
+  // Whoever disarmed did not come to its end. What cannot be removed now is tried at each tick.
+  if (!state->armed && exists(state->pin_dir)) (void)state->remove_pins();
   // On a fresh node the maps are made by the first apply, which knows how large conntrack shall be. Until then it stays as it is.
   if (state->armed && exists(state->pin_dir)) {
     if (auto done = state->open_datapath(0); !done) return fail(done.error());
+    // The image went live and the process ended, or its disk was full: these are the slots of another image.
+    if (state->datapath->generation() != state->saved_generation) state->slots = {};
   }
   state->save();
   return Engine(std::move(state));
@@ -170,6 +178,8 @@ Result<ApplyReport> Engine::State::reprogram() {
     status.last_error.clear();
     return report;
   }
+  // Some of it is written: nothing is known any more about what the kernel has, also when the next policy is the old one.
+  if (changing) applied.reset();
   if (status.last_error != report.error().message()) {
     status.last_error = report.error().message();
     emit(Event::Kind::failed, "", status.last_error);
@@ -229,11 +239,17 @@ Status Engine::tick() {
     return state.take_off(Event::Kind::disarmed, "disarmed by the operator");
   }
   if (!disarmed && !state.armed) return arm();
-  if (!state.armed) return {};
+  if (!state.armed) {
+    if (!exists(state.pin_dir)) return {};
+    auto removed = state.remove_pins();
+    state.save();
+    return removed;
+  }
   state.verify_hooks();
   Status result;
   // A failed apply and interfaces with a problem are tried again; nothing is written when all is well.
-  const bool unfinished = !state.status.last_error.empty() || (state.wanted && !state.applied) ||
+  const bool unfinished = !state.status.last_error.empty() || (state.wanted && !state.applied) || state.strays ||
+                          (state.applied && state.saved_generation != state.status.generation) ||
                           std::ranges::any_of(state.governed, [](const auto& it) {
                             return !it.second.problem.empty();
                           });
@@ -261,10 +277,15 @@ const std::string& Engine::run_dir() const { return state_->run_dir; }
 Status Engine::State::take_off(Event::Kind kind, std::string message) {
   armed = false;
   forget_datapath();  // links that this process holds open would live on
-  auto removed = kernel::remove_pinned(pin_dir);
-  if (!removed) status.last_error = removed.error().message();
+  auto removed = remove_pins();
   emit(kind, "", std::move(message));
   save();
+  return removed;
+}
+
+Status Engine::State::remove_pins() {
+  auto removed = kernel::remove_pinned(pin_dir);
+  status.last_error = removed ? "" : removed.error().message();
   if (!removed) return fail(std::move(removed.error()).in("disarm"));
   return {};
 }

@@ -1,10 +1,11 @@
-// Engine::State: what an engine remembers, and its steps. Included by engine.cc and program.cc only.
+// Engine::State: what an engine remembers, and its steps. Included by engine.cc, program.cc and program_image.cc only.
 #pragma once
 
 #include <chrono>
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 
 #include "base/fd.h"
@@ -27,6 +28,12 @@ struct Governed {
 };
 
 struct Engine::State {
+  struct Image {
+    bool changed = false;
+    compile::Slots slots;
+    compile::TableImage table;  // empty when nothing changed
+  };
+
   EngineOptions options;
   std::string bpffs, run_dir, pin_dir;
   Fd lock;
@@ -38,7 +45,10 @@ struct Engine::State {
   std::optional<resolve::Resolved> wanted;    // what it shall have; kept for arm()
   resolve::NodeFacts facts;
   compile::Slots slots;
+  compile::CostReport cost;                   // of the image
   std::uint32_t last_generation = 0;          // greatest ever used
+  std::uint32_t saved_generation = 0;         // of the image that policy.json is about
+  std::string policy_file_problem;            // why it could not be written
   std::map<std::string, std::uint32_t> interface_counters;
   std::map<std::uint32_t, Governed> governed;  // by ifindex
   EngineStatus status;
@@ -46,6 +56,8 @@ struct Engine::State {
   std::string saved_text;                     // state.json as last written
   std::chrono::steady_clock::time_point last_sweep{};
   bool first_enforcement = false;             // nothing is enforced yet: what the host has open is adopted
+  bool changing = false;                      // `applied` is not what the kernel has: a change began, and did not end
+  bool strays = false;                        // a hook that nobody wants could not be taken off
 
   void emit(Event::Kind kind, std::string interface, std::string message) const;
   Status open_datapath(std::uint32_t conntrack_size);
@@ -53,27 +65,33 @@ struct Engine::State {
 
   // program.cc: makes the kernel be as `next` says.
   Result<ApplyReport> program(const resolve::Resolved& next);
-  struct Image;
-  Result<Image> build_image(const resolve::Resolved& next, const InterfaceEntries& live,
-                            ApplyReport& report);
   std::map<std::uint32_t, Governed> plan(const resolve::Resolved& next,
                                          const compile::Slots& next_slots);
   void choose_ingress(Governed& interface, std::uint32_t ifindex,
                       const resolve::Settings& settings) const;
   std::optional<std::uint32_t> counter_for(const std::string& interface);
   Status write_small_maps(const resolve::Resolved& next, ApplyReport& report);
-  Status prepare_rule_counters(const compile::Slots& next);
-  Status write_image(Image& image, ApplyReport& report);
   std::size_t release(const std::map<std::uint32_t, Governed>& next);
   void adopt_flows(const std::map<std::uint32_t, Governed>& next, const InterfaceEntries& live,
                    const std::map<std::string, std::uint32_t>& known);
   void attach_all(ApplyReport& report);
   bool attach(std::uint32_t ifindex, Governed& interface, kernel::Hook hook, ApplyReport& report);
 
+  // program_image.cc
+  Result<InterfaceEntries> live_entries(const resolve::Resolved& next, ApplyReport& report);
+  [[nodiscard]] bool keeps_policy(const std::string& host_endpoint, const resolve::Resolved& next) const;
+  Result<Image> build_image(const resolve::Resolved& next, const InterfaceEntries& live,
+                            ApplyReport& report);
+  Status prepare_rule_counters(const compile::Slots& next);
+  Status set_policy(std::span<const nw_line> lines);
+  Status write_image(Image& image, ApplyReport& report);
+  void save_policy(const resolve::Resolved& policy);
+
   void verify_hooks();
   void update_status();
   void save();
   Status take_off(Event::Kind kind, std::string message);
+  Status remove_pins();
   Result<ApplyReport> reprogram();
 };
 

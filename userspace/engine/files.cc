@@ -53,8 +53,10 @@ Result<std::string> read_private_file(const std::string& path) {
   return text;
 }
 
+std::string temporary_name(const std::string& path) { return path + ".new"; }
+
 Status write_private_file(const std::string& path, std::string_view text) {
-  const std::string temporary = path + ".new";
+  const std::string temporary = temporary_name(path);
   ::unlink(temporary.c_str());  // of a writer that died
   Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd.valid()) return fail(errno_error("create " + temporary, errno));

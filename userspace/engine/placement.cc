@@ -7,89 +7,118 @@
 namespace nodewall::engine {
 namespace {
 
-using Owners = std::map<std::uint32_t, std::string>;  // by slot
+using KeepsPolicy = std::function<bool(const std::string&)>;
 
-Owners owners_of(const compile::Slots& slots) {
-  Owners owners;
-  for (const auto& [name, slot] : slots.endpoints) owners.emplace(slot, name);
-  return owners;
-}
+// By slot that a governed interface points to: who governs its interfaces from now on.
+using Successors = std::map<std::uint32_t, std::map<std::string, std::vector<std::uint32_t>>>;
 
-// By slot whose owner goes: who governs its interfaces from now on.
-std::map<std::uint32_t, std::set<std::string>> successors(const compile::Slots& previous,
-                                                          const resolve::Resolved& resolved,
-                                                          const InterfaceEntries& live) {
-  std::set<std::string> stays;
-  for (const auto& endpoint : resolved.endpoints) stays.insert(endpoint.host_endpoint);
+Successors successors(const resolve::Resolved& resolved, const InterfaceEntries& live) {
   std::map<std::uint32_t, std::string> governor;
   for (const auto& assignment : resolved.assignments) {
     governor.emplace(assignment.ifindex, resolved.endpoints[assignment.endpoint].host_endpoint);
   }
-  const auto owners = owners_of(previous);
-  std::map<std::uint32_t, std::set<std::string>> result;
+  Successors result;
   for (const auto& [ifindex, entry] : live) {
-    const auto owner = owners.find(entry.endpoint);
-    if (owner != owners.end() && stays.contains(owner->second)) continue;
-    auto& next = result[entry.endpoint];
     // Entries of interfaces that nobody governs are gone before the image changes.
     const auto found = governor.find(ifindex);
-    if (found != governor.end()) next.insert(found->second);
+    if (found != governor.end()) result[entry.endpoint][found->second].push_back(ifindex);
   }
   return result;
 }
 
-}  // namespace
-
-compile::Slots place_endpoints(const compile::Slots& previous, const resolve::Resolved& resolved,
-                               const InterfaceEntries& live) {
-  compile::Slots base = previous;
-  const auto owners = owners_of(previous);
-  std::set<std::uint32_t> avoid;
-  for (const auto& [slot, next] : successors(previous, resolved, live)) {
-    const auto owner = owners.find(slot);
-    const bool inherits = owner != owners.end() && next.size() == 1 &&
-                          !base.endpoints.contains(*next.begin());
-    if (inherits) {
-      base.endpoints.erase(owner->second);
-      base.endpoints.emplace(*next.begin(), slot);
-    } else if (!next.empty()) {
-      avoid.insert(slot);
-    }
-  }
-  compile::Slots slots = compile::assign_slots(base, resolved);
-  std::set<std::uint32_t> used;
-  for (const auto& [name, slot] : slots.endpoints) used.insert(slot);
-  std::uint32_t free = 0;
-  for (auto& [name, slot] : slots.endpoints) {
-    if (base.endpoints.contains(name) || !avoid.contains(slot)) continue;
-    while (used.contains(free) || avoid.contains(free)) ++free;
-    slot = free;
-    used.insert(free);
-  }
-  return slots;
+std::map<std::uint32_t, std::string> owners_of(const compile::Slots& slots) {
+  std::map<std::uint32_t, std::string> owners;
+  for (const auto& [name, slot] : slots.endpoints) owners.emplace(slot, name);
+  return owners;
 }
 
-InterfaceEntries entries_before_flip(const InterfaceEntries& live, const InterfaceEntries& wanted,
-                                     const compile::Slots& previous, const compile::Slots& next) {
-  const auto has = [](const compile::Slots& slots, std::uint32_t slot) {
-    return std::ranges::any_of(slots.endpoints, [&](const auto& it) { return it.second == slot; });
-  };
-  const auto owner = [](const compile::Slots& slots, std::uint32_t slot) -> std::string {
-    for (const auto& [name, number] : slots.endpoints) {
-      if (number == slot) return name;
+// Who the slot is for in the next image; nobody: its interfaces part.
+std::optional<std::string> heir(const Successors::mapped_type& next, const std::string& owner, const KeepsPolicy& keeps_policy) {
+  if (next.size() == 1) return next.begin()->first;
+  if (next.contains(owner) && keeps_policy(owner)) return owner;
+  return std::nullopt;
+}
+
+std::uint32_t lowest_free(const std::set<std::uint32_t>& used) {
+  std::uint32_t slot = 0;
+  while (used.contains(slot)) ++slot;
+  return slot;
+}
+
+}  // namespace
+
+Placement place_endpoints(const compile::Slots& previous, const resolve::Resolved& resolved, const InterfaceEntries& live,
+                          const KeepsPolicy& keeps_policy) {
+  auto owners = owners_of(previous);
+  Placement result{.slots = compile::assign_slots(previous, resolved), .aliases = {}};
+  std::map<std::string, std::set<std::uint32_t>> heirs;
+  std::set<std::uint32_t> used;
+  for (const auto& [slot, next] : successors(resolved, live)) {
+    used.insert(slot);
+    if (const auto name = heir(next, owners[slot], keeps_policy)) heirs[*name].insert(slot);
+  }
+  std::set<std::string> unplaced;
+  for (auto& [name, slot] : result.slots.endpoints) {
+    const auto before = previous.endpoints.find(name);
+    const auto& own = heirs[name];
+    if (!own.empty()) {
+      slot = before != previous.endpoints.end() && own.contains(before->second) ? before->second : *own.begin();
+    } else if (before == previous.endpoints.end() || !used.insert(before->second).second) {
+      unplaced.insert(name);
+    } else {
+      slot = before->second;
     }
-    return {};
-  };
+    for (const auto other : own) {
+      if (other != slot) result.aliases.emplace(other, name);
+    }
+  }
+  for (const auto& name : unplaced) {
+    const auto slot = lowest_free(used);
+    used.insert(slot);
+    result.slots.endpoints[name] = slot;
+  }
+  return result;
+}
+
+Parting part_interfaces(const compile::Slots& previous, const resolve::Resolved& resolved, const InterfaceEntries& live,
+                        const KeepsPolicy& keeps_policy) {
+  Parting result{.entries = live, .aliases = {}};
+  auto owners = owners_of(previous);
+  std::set<std::uint32_t> used;
+  for (const auto& [name, slot] : previous.endpoints) used.insert(slot);
+  for (const auto& [ifindex, entry] : live) used.insert(entry.endpoint);
+  for (const auto& [slot, next] : successors(resolved, live)) {
+    if (!owners.contains(slot) || heir(next, owners[slot], keeps_policy)) continue;
+    for (auto it = std::next(next.begin()); it != next.end(); ++it) {
+      const auto own = lowest_free(used);
+      used.insert(own);
+      result.aliases.emplace(own, owners[slot]);
+      for (const auto ifindex : it->second) result.entries[ifindex].endpoint = own;
+    }
+  }
+  return result;
+}
+
+WithAliases with_aliases(const resolve::Resolved& resolved, const compile::Slots& slots, const Aliases& aliases) {
+  WithAliases result{resolved, slots};
+  for (const auto& [slot, name] : aliases) {
+    const auto found = std::ranges::find(resolved.endpoints, name, &resolve::EndpointPolicy::host_endpoint);
+    if (found == resolved.endpoints.end()) continue;
+    auto& alias = result.resolved.endpoints.emplace_back(*found);
+    alias.host_endpoint += " in slot " + std::to_string(slot);  // no object has such a name
+    result.slots.endpoints.emplace(alias.host_endpoint, slot);
+  }
+  return result;
+}
+
+InterfaceEntries entries_before_flip(const InterfaceEntries& live, const InterfaceEntries& wanted) {
   InterfaceEntries entries;
   for (const auto& [ifindex, entry] : live) {
     const auto found = wanted.find(ifindex);
     if (found == wanted.end()) continue;
-    const bool old_goes = !has(next, entry.endpoint);
-    const auto name = owner(previous, found->second.endpoint);
-    const bool new_is_live = !name.empty() && name == owner(next, found->second.endpoint);
-    auto before = old_goes && new_is_live ? found->second : entry;
+    auto before = entry;
     // A packet may meet either image: it is asked about the chains of both.
-    before.flags |= (entry.flags | found->second.flags) & NW_INTERFACE_CHAINS;
+    before.flags |= found->second.flags & NW_INTERFACE_CHAINS;
     entries.emplace(ifindex, before);
   }
   return entries;

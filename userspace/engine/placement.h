@@ -1,12 +1,14 @@
 // Placement: which slot each host endpoint gets in the next image, which hook judges at ingress, and what the interface entries shall
 // be. Pure; the engine carries it out.
 //
-// The image goes live in one step, the interface entries one after the other. So a slot number must mean, in the next image, what
-// every entry that still points to it may mean: an endpoint that takes over all interfaces of one that goes inherits its slot (one
-// step changes both), and a slot that entries still point to is not given to anybody else.
+// The image goes live in one step, the interface entries one after the other. So the slot that an interface's entry points to must mean
+// that interface's old policy in the old image and its new policy in the next one; the entries are rewritten behind it, between slots that
+// mean the same. Where all interfaces of a slot get one endpoint, the slot is that endpoint's, or judges as it does (an alias). Interfaces
+// of one slot that shall part are given slots of their own first, in an image of the old policy.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -17,14 +19,36 @@
 namespace nodewall::engine {
 
 using InterfaceEntries = std::map<std::uint32_t, nw_interface>;  // by ifindex
+using Aliases = std::map<std::uint32_t, std::string>;            // by slot: the host endpoint that it judges as
 
-compile::Slots place_endpoints(const compile::Slots& previous, const resolve::Resolved& resolved,
-                               const InterfaceEntries& live);
+struct Placement {
+  compile::Slots slots;
+  Aliases aliases;
+};
 
-// What the entries shall be just before the new image goes live: without the interfaces that nobody governs any more, and already
-// pointing to their new endpoint where both images have it and only the old endpoint goes; with the chains of both images.
-InterfaceEntries entries_before_flip(const InterfaceEntries& live, const InterfaceEntries& wanted,
-                                     const compile::Slots& previous, const compile::Slots& next);
+// `keeps_policy`: the host endpoint judges alike in both images. A slot whose interfaces part is nobody's, unless its owner keeps it and its
+// policy: what still points there is dropped.
+Placement place_endpoints(const compile::Slots& previous, const resolve::Resolved& resolved, const InterfaceEntries& live,
+                          const std::function<bool(const std::string&)>& keeps_policy);
+
+// The entries with slots of their own for interfaces that shall part, and what these slots judge as. No aliases: nothing parts.
+struct Parting {
+  InterfaceEntries entries;
+  Aliases aliases;
+};
+Parting part_interfaces(const compile::Slots& previous, const resolve::Resolved& resolved, const InterfaceEntries& live,
+                        const std::function<bool(const std::string&)>& keeps_policy);
+
+// The policy with its aliases, for compile(): each is an endpoint more, whose diagrams are the other's.
+struct WithAliases {
+  resolve::Resolved resolved;
+  compile::Slots slots;
+};
+WithAliases with_aliases(const resolve::Resolved& resolved, const compile::Slots& slots, const Aliases& aliases);
+
+// What the entries shall be just before the new image goes live: as they are, with the chains of both images, and
+// without the interfaces that nobody governs any more.
+InterfaceEntries entries_before_flip(const InterfaceEntries& live, const InterfaceEntries& wanted);
 
 // The first rule that names the interface decides; none: Auto.
 model::IngressHook ingress_hook(const resolve::Settings& settings, std::string_view interface);

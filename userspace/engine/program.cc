@@ -1,8 +1,10 @@
 // Engine::State::program: from Resolved to the kernel. The order leaves no gap: a packet that both policies deny does not pass, and
 // one that both allow is not dropped, at any point in between.
 //
-//   coming:  settings, failsafe, local addresses, rule counters, image, entries, adopted flows, hooks
+//   coming:  settings, failsafe, local addresses, rule counters, image, adopted flows, entries, hooks
 //   going:   hooks, entries, image
+//
+// A step that fails leaves what the steps before it wrote; the next attempt compares everything with the kernel.
 #include <algorithm>
 #include <set>
 
@@ -16,19 +18,6 @@ namespace {
 // Blocks of counters of interfaces that went are kept for their return, up to this many.
 constexpr std::size_t kKeptCounters = 256;
 
-// The same policy for the same slots: the generation in the header does not count.
-bool same_image(std::vector<nw_line> live, const std::vector<nw_line>& wanted) {
-  if (live.size() < wanted.size() || wanted.empty()) return false;
-  auto header = [](nw_line& line) { return reinterpret_cast<nw_image_header*>(&line); };
-  nw_line first = wanted.front();
-  header(live.front())->generation = header(first)->generation = 0;
-  const auto equal = [](const nw_line& a, const nw_line& b) {
-    return std::ranges::equal(a.words, b.words);
-  };
-  return equal(live.front(), first) &&
-         std::equal(wanted.begin() + 1, wanted.end(), live.begin() + 1, equal);
-}
-
 bool same_entries(const InterfaceEntries& a, const InterfaceEntries& b) {
   return std::ranges::equal(a, b, [](const auto& x, const auto& y) {
     return x.first == y.first && x.second.endpoint == y.second.endpoint &&
@@ -38,38 +27,11 @@ bool same_entries(const InterfaceEntries& a, const InterfaceEntries& b) {
 
 }  // namespace
 
-struct Engine::State::Image {
-  bool changed = false;
-  compile::Slots slots;
-  compile::TableImage table;  // empty when nothing changed
-};
-
 std::uint64_t monotonic_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1000000000ULL +
          static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-Result<Engine::State::Image> Engine::State::build_image(const resolve::Resolved& next,
-                                                        const InterfaceEntries& live,
-                                                        ApplyReport& report) {
-  Image image;
-  image.slots = slots;
-  const bool same = applied && applied->endpoints == next.endpoints && applied->sets == next.sets;
-  if (same && datapath->generation() != 0) return image;
-  const auto begin = monotonic_ns();
-  image.slots = place_endpoints(slots, next, live);
-  auto table = compile::compile(next, image.slots);
-  if (!table) return fail(table.error());
-  image.table = std::move(*table);
-  image.changed = true;
-  report.compile_ns = monotonic_ns() - begin;
-  if (applied || datapath->generation() == 0) return image;
-  // A restart: what is enforced already is not written again.
-  auto current = datapath->read_policy();
-  if (current && same_image(std::move(*current), image.table.lines)) image.changed = false;
-  return image;
 }
 
 std::optional<std::uint32_t> Engine::State::counter_for(const std::string& interface) {
@@ -158,56 +120,17 @@ Status Engine::State::write_small_maps(const resolve::Resolved& next, ApplyRepor
   return count(datapath->set_local_addresses(local_entries(next)), "local addresses");
 }
 
-// The slots of new owners are cleared before anything counts there.
-Status Engine::State::prepare_rule_counters(const compile::Slots& next) {
-  std::uint32_t most = 0;
-  std::vector<std::uint32_t> fresh;
-  for (const auto& [key, slot] : next.rules) {
-    most = std::max(most, slot + 1);
-    const auto old = slots.rules.find(key);
-    if (old == slots.rules.end() || old->second != slot) fresh.push_back(slot);
-  }
-  if (fresh.empty()) return {};
-  const auto before = datapath->rule_counters();
-  if (auto done = datapath->reserve_rule_counters(most); !done) return done;
-  for (const auto slot : fresh) {
-    if (!before || slot >= before->size() || (*before)[slot].packets == 0) continue;
-    if (auto done = datapath->clear_rule_counter(slot); !done) return done;
-  }
-  return {};
-}
-
-Status Engine::State::write_image(Image& image, ApplyReport& report) {
-  if (!image.changed) {
-    slots = std::move(image.slots);
-    report.generation = datapath->generation();
-    return {};
-  }
-  if (auto done = prepare_rule_counters(image.slots); !done) {
-    return fail(std::move(done.error()).in("rule counters"));
-  }
-  const auto generation = std::max(last_generation, datapath->generation()) + 1;
-  if (auto done = datapath->set_policy(image.table.lines, generation); !done) {
-    return fail(std::move(done.error()).in("policy image"));
-  }
-  last_generation = generation;
-  slots = image.slots;
-  report.writes += 1;
-  report.new_image = true;
-  report.generation = generation;
-  return {};
-}
-
-// Takes the hooks off interfaces that nobody governs any more. A hook that cannot be taken off keeps judging nothing: its entry goes.
+// Takes the hooks off interfaces that nobody governs any more. A hook that cannot be taken off judges nothing: its entry goes. The next
+// tick tries again.
 std::size_t Engine::State::release(const std::map<std::uint32_t, Governed>& next) {
   std::set<std::pair<std::uint32_t, kernel::Hook>> there;
   for (const auto& [ifindex, interface] : governed) {
     for (const auto& [hook, attached] : interface.hooks) there.emplace(ifindex, hook);
   }
-  if (!applied) {
-    if (const auto attached = datapath->attached()) {
-      for (const auto& hook : *attached) there.emplace(hook.ifindex, hook.hook);
-    }
+  if (!applied || strays) {
+    const auto attached = datapath->attached();
+    strays = !attached;
+    for (const auto& hook : attached.value_or(std::vector<kernel::AttachedHook>())) there.emplace(hook.ifindex, hook.hook);
   }
   std::size_t writes = 0;
   for (const auto& [ifindex, hook] : there) {
@@ -218,6 +141,7 @@ std::size_t Engine::State::release(const std::map<std::uint32_t, Governed>& next
     const auto done = datapath->detach(ifindex, hook);
     if (done) emit(Event::Kind::detached, name, std::string(kernel::name(hook)) + " detached");
     else emit(Event::Kind::failed, name, "detach: " + done.error().message());
+    strays = strays || !done;
   }
   return writes;
 }
@@ -306,8 +230,8 @@ Result<ApplyReport> Engine::State::program(const resolve::Resolved& next) {
   if (!datapath || datapath->conntrack_size() != next.settings.conntrack_size) {
     if (auto done = open_datapath(next.settings.conntrack_size); !done) return fail(done.error());
   }
-  const auto live = datapath->interfaces();
-  if (!live) return fail(std::move(live.error()).in("interfaces"));
+  const auto live = live_entries(next, report);
+  if (!live) return fail(live.error());
   const auto known_counters = interface_counters;
   auto image = build_image(next, *live, report);
   if (!image) return fail(image.error());
@@ -322,8 +246,8 @@ Result<ApplyReport> Engine::State::program(const resolve::Resolved& next) {
       }
     }
   }
+  changing = true;
   if (auto done = write_small_maps(next, report); !done) return fail(done.error());
-
   report.writes += release(planned);
   InterfaceEntries entries;
   for (const auto& [ifindex, interface] : planned) entries.emplace(ifindex, interface.entry);
@@ -333,7 +257,7 @@ Result<ApplyReport> Engine::State::program(const resolve::Resolved& next) {
     report.writes += *writes;
     return {};
   };
-  const auto before = entries_before_flip(*live, entries, slots, image->slots);
+  const auto before = entries_before_flip(*live, entries);
   if (!same_entries(before, *live)) {
     if (auto done = put_entries(before); !done) return fail(done.error());
   }
@@ -347,14 +271,10 @@ Result<ApplyReport> Engine::State::program(const resolve::Resolved& next) {
   attach_all(report);
   report.write_ns = monotonic_ns() - begin;
   applied = next;
+  changing = false;
   status.generation = report.generation;
+  if (saved_generation != report.generation) save_policy(next);
   if (report.new_image) {
-    auto saved = summarize(next, slots);
-    saved.generation = report.generation;
-    saved.cost = image->table.cost;
-    if (auto done = write_policy(run_dir, saved); !done) {
-      emit(Event::Kind::failed, "", "policy file: " + done.error().message());
-    }
     emit(Event::Kind::policy_live, "", "generation " + std::to_string(report.generation));
   }
   return report;

@@ -160,8 +160,16 @@ bool is_disarmed(const std::string& run_dir) {
   return ::lstat(path_of(run_dir, kDisarmMarker).c_str(), &info) == 0;
 }
 
+// Empty, so it is whole from the start: no file that is renamed could be left behind.
 Status set_disarmed(const std::string& run_dir) {
-  return write_private_file(path_of(run_dir, kDisarmMarker), "");
+  const auto path = path_of(run_dir, kDisarmMarker);
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd.valid()) return fail(errno_error("create " + path, errno));
+  return {};
+}
+
+void remove_leftovers(const std::string& run_dir) {
+  for (const auto* name : {"state.json", "policy.json"}) ::unlink(temporary_name(path_of(run_dir, name)).c_str());
 }
 
 Status clear_disarmed(const std::string& run_dir) {
@@ -188,7 +196,9 @@ bool lock_is_held(const std::string& run_dir) {
   return fd.valid() && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
-Status check_run_dir(const std::string& run_dir, CreateDir create) {
+Status check_run_dir(const std::string& path, CreateDir create) {
+  // A slash at the end would follow a link.
+  const auto run_dir = path.substr(0, std::max<std::size_t>(path.find_last_not_of('/') + 1, 1));
   if (create == CreateDir::yes && ::mkdir(run_dir.c_str(), 0700) != 0 && errno != EEXIST) {
     return fail(errno_error("create " + run_dir, errno));
   }

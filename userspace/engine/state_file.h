@@ -72,6 +72,8 @@ Status write_policy(const std::string& run_dir, const SavedPolicy& policy);
 // The disarm marker: present = the operator took enforcement off.
 inline constexpr std::string_view kDisarmMarker = "disarmed";
 bool is_disarmed(const std::string& run_dir);
+// What a writer of the two files left that ended before it was done. For whoever holds the lock.
+void remove_leftovers(const std::string& run_dir);
 Status set_disarmed(const std::string& run_dir);
 Status clear_disarmed(const std::string& run_dir);
 

@@ -123,9 +123,12 @@ Result<AttachedHook> Datapath::attach(std::uint32_t ifindex, Hook hook) {
   const auto key = std::pair(ifindex, hook);
   const std::string path = state_->pinned() ? link_path(state_->options.pin_dir, ifindex, hook) : "";
   const Fd pinned(state_->pinned() ? bpf_obj_get(path.c_str()) : -1);
+  if (state_->pinned() && !pinned.valid() && passes_by(errno)) return fail(errno_error("open " + path, errno));
   const int present = pinned.valid() ? pinned.get() : state_->links.contains(key) ? state_->links[key].get() : -1;
   if (present >= 0) {
-    if (auto link = link_state(present); link && link->ifindex == ifindex) return describe(ifindex, hook, link->program_id);
+    auto link = link_state(present);
+    if (!link) return fail(link.error());
+    if (link->ifindex == ifindex) return describe(ifindex, hook, link->program_id);
     (void)detach(ifindex, hook);  // its device is gone; the number was given to another
   }
   if (hook == Hook::xdp || !state_->options.force_clsact) {
@@ -163,9 +166,11 @@ Result<std::vector<AttachedHook>> Datapath::attached() const {
   std::vector<AttachedHook> hooks;
   for (const auto& pin : state_->pinned() ? list_link_pins(state_->options.pin_dir) : std::vector<LinkPin>{}) {
     const Fd link(bpf_obj_get(pin.path.c_str()));
+    if (!link.valid() && passes_by(errno)) return fail(errno_error("open " + pin.path, errno));
     if (!link.valid()) continue;
     auto state = link_state(link.get());
-    if (!state || state->ifindex != pin.ifindex) {
+    if (!state) return fail(state.error());
+    if (state->ifindex != pin.ifindex) {
       (void)unlink(pin.path.c_str());  // the device is gone, and the program with it
       continue;
     }
@@ -202,6 +207,8 @@ Result<std::size_t> Datapath::upgrade_programs() {
     }
     ++replaced;
   }
+  if (state_->pinned())
+    if (auto done = finish_resize(state_->options, state_->map(state_->skeleton->maps.nw_ct)); !done) return fail(done.error());
   return replaced;
 }
 

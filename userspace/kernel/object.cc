@@ -67,6 +67,7 @@ Result<bool> check_stamp(const std::string& pin_dir) {
   const Fd map(bpf_obj_get(path.c_str()));
   bpf_map_info info{};
   __u32 length = sizeof(info);
+  if (!map.valid() && passes_by(errno)) return fail(errno_error("open " + path, errno));
   if (!map.valid() || bpf_map_get_info_by_fd(map.get(), &info, &length) != 0 || info.type != BPF_MAP_TYPE_ARRAY ||
       info.key_size != 4 || info.value_size != sizeof(nw_stamp))
     return fail(foreign(pin_dir, "the stamp is unreadable"));
@@ -101,10 +102,16 @@ bool is_pinned_map(const bpf_map* map) {
 
 namespace {
 
-// A table of flows of another size is made again, with its entries.
+std::string map_path(const DatapathOptions& options, const char* name) { return maps_dir(options.pin_dir) + "/" + name; }
+
+// A table of flows of another size is made again, with its entries. The old one is `nw_ct` until the new one, pinned as nw_ct_next, has
+// them all; then it is nw_ct_old until no program uses it (finish_resize). So a process that ends on the way loses no flow.
 Status resize_conntrack(const DatapathOptions& options, nodewall_bpf* skeleton, Fd& old) {
-  const std::string path = maps_dir(options.pin_dir) + "/nw_ct";
+  const auto path = map_path(options, "nw_ct");
+  const auto next = map_path(options, "nw_ct_next");
+  if (!options.inspect && unlink(next.c_str()) != 0 && errno != ENOENT) return fail(errno_error("remove " + next, errno));
   Fd map(bpf_obj_get(path.c_str()));
+  if (!map.valid() && passes_by(errno)) return fail(errno_error("open " + path, errno));
   bpf_map_info info{};
   __u32 length = sizeof(info);
   if (!map.valid() || bpf_map_get_info_by_fd(map.get(), &info, &length) != 0) return {};  // not there: nothing to keep
@@ -115,16 +122,25 @@ Status resize_conntrack(const DatapathOptions& options, nodewall_bpf* skeleton, 
   if (info.max_entries == options.conntrack_size || info.key_size != sizeof(nw_ct_key) ||
       info.value_size != sizeof(nw_ct_entry))
     return {};
-  if (unlink(path.c_str()) != 0) return fail(errno_error("remove " + path, errno));
+  bpf_map__set_pin_path(skeleton->maps.nw_ct, next.c_str());
   old = std::move(map);
   return {};
 }
 
+// What is in `to` already is newer.
 void copy_flows(int from, int to) {
   for (const auto& key : map_keys<nw_ct_key>(from)) {
     nw_ct_entry entry{};
-    if (bpf_map_lookup_elem(from, &key, &entry) == 0) (void)bpf_map_update_elem(to, &key, &entry, BPF_ANY);
+    if (bpf_map_lookup_elem(from, &key, &entry) == 0) (void)bpf_map_update_elem(to, &key, &entry, BPF_NOEXIST);
   }
+}
+
+Status swap_conntrack(const DatapathOptions& options, int old, int grown) {
+  const auto path = map_path(options, "nw_ct"), next = map_path(options, "nw_ct_next"), kept = map_path(options, "nw_ct_old");
+  copy_flows(old, grown);
+  if (bpf_obj_pin(old, kept.c_str()) != 0 && errno != EEXIST) return fail(errno_error("pin " + kept, errno));
+  if (rename(next.c_str(), path.c_str()) != 0) return fail(errno_error("rename " + next, errno));
+  return {};
 }
 
 void set_sizes(const DatapathOptions& options, nodewall_bpf* skeleton) {
@@ -175,15 +191,14 @@ Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted) {
   set_sizes(options, skeleton.get());
   set_switches(options, skeleton.get());
   if (pinned) {
-    if (auto resized = resize_conntrack(options, skeleton.get(), old_flows); !resized) return fail(resized.error());
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton->obj) {
-      if (is_pinned_map(map)) bpf_map__set_pin_path(map, (maps_dir(options.pin_dir) + "/" + bpf_map__name(map)).c_str());
+      if (is_pinned_map(map)) bpf_map__set_pin_path(map, map_path(options, bpf_map__name(map)).c_str());
     }
+    if (auto resized = resize_conntrack(options, skeleton.get(), old_flows); !resized) return fail(resized.error());
   }
   if (nodewall_bpf__load(skeleton.get()) != 0) {
     const int error = errno;
-    if (old_flows.valid()) (void)bpf_obj_pin(old_flows.get(), (maps_dir(options.pin_dir) + "/nw_ct").c_str());
     if (warnings.text.find("parameter mismatch") != std::string::npos)
       return fail(foreign(options.pin_dir, "a pinned map has another shape"));
     Error failed = errno_error("load the BPF programs", error);
@@ -191,10 +206,22 @@ Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted) {
     if (!warnings.text.empty()) failed.what += "\n" + warnings.text;
     return fail(std::move(failed));
   }
-  if (old_flows.valid()) copy_flows(old_flows.get(), bpf_map__fd(skeleton->maps.nw_ct));
+  if (old_flows.valid())
+    if (auto swapped = swap_conntrack(options, old_flows.get(), bpf_map__fd(skeleton->maps.nw_ct)); !swapped)
+      return fail(swapped.error());
   if (!adopted)
     if (auto stamped = write_stamp(bpf_map__fd(skeleton->maps.nw_stamp)); !stamped) return fail(stamped.error());
   return skeleton;
+}
+
+// Flows that began while the programs still used the old table come along.
+Status finish_resize(const DatapathOptions& options, int flows) {
+  const auto kept = map_path(options, "nw_ct_old");
+  const Fd old(bpf_obj_get(kept.c_str()));
+  if (!old.valid()) return errno == ENOENT ? Status() : fail(errno_error("open " + kept, errno));
+  copy_flows(old.get(), flows);
+  if (unlink(kept.c_str()) != 0 && errno != ENOENT) return fail(errno_error("remove " + kept, errno));
+  return {};
 }
 
 Datapath::State::~State() {

@@ -97,6 +97,7 @@ Status remove_pinned(const std::string& pin_dir) {
   quiet_libbpf();
   // Programs under clsact have no link to remove: the interfaces that have one are in the pinned map.
   const Fd interfaces(bpf_obj_get((maps_dir(pin_dir) + "/nw_interface").c_str()));
+  if (!interfaces.valid() && passes_by(errno)) return fail(errno_error("open the pinned interfaces", errno));
   bpf_map_info map_info{};
   __u32 length = sizeof(map_info);
   if (interfaces.valid() && bpf_map_get_info_by_fd(interfaces.get(), &map_info, &length) == 0 && map_info.key_size == 4)

@@ -115,7 +115,7 @@ TEST_CASE("an address must be in every set and in no negated set") {
   CHECK_FALSE(allows(policy, rule, packet("11.0.0.1", kTo, 6)));
 }
 
-TEST_CASE("an empty set matches nothing and its negation everything") {
+TEST_CASE("T-P2: an empty set matches nothing and its negation everything") {
   Policy policy;
   const auto none = policy.set({});
   auto rule = any();

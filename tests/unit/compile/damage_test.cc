@@ -136,7 +136,7 @@ TEST_CASE("a lookup touches a bounded number of lines whatever the number of rul
   }
 }
 
-TEST_CASE("too many classes of ports are refused with policy, rule and number") {
+TEST_CASE("T-K3 too many classes of ports are refused with policy, rule and number") {
   resolve::Resolved resolved;
   auto& endpoint = resolved.endpoints.emplace_back();
   endpoint.chains[NW_CHAIN_INGRESS].tiers.push_back({.name = "default", .rules = {}, .end = model::TierAction::Deny});
@@ -151,7 +151,7 @@ TEST_CASE("too many classes of ports are refused with policy, rule and number") 
   CHECK(image.error().what == "policy 'p', rule 65535: too many classes of protocol and destination port (at most 65536)");
 }
 
-TEST_CASE("combinations of networks that do not fit are refused with a policy and a rule") {
+TEST_CASE("T-K3 combinations of networks that do not fit are refused with a policy and a rule") {
   resolve::Resolved resolved;
   std::mt19937_64 random(9);
   auto& endpoint = resolved.endpoints.emplace_back();

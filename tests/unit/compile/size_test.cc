@@ -136,7 +136,7 @@ void check_some(const resolve::Resolved& resolved, const Measured& measured, std
 
 }  // namespace
 
-TEST_CASE("images of large policies stay small") {
+TEST_CASE("T-K1 images of large policies stay small") {
   for (const bool v4 : {true, false})
     for (const std::size_t count : {1000U, 10000U, 100000U}) {
       const auto resolved = own_cidr_and_port(count, v4, v4 ? 24 : 64);

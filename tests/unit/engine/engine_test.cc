@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <optional>
 
 #include "engine/state_file.h"
 #include "fake_datapath.h"
@@ -211,7 +212,84 @@ TEST_CASE("a hook that was taken away from outside is put back and said") {
   CHECK(node.count(Event::Kind::reattached) == 1);
 }
 
-TEST_CASE("a failed apply leaves what was enforced and is tried again") {
+TEST_CASE("T-K2 a change that failed half-way and is taken back is taken back in the kernel too") {
+  Node node;
+  node.govern("a", "eth0");
+  auto engine = node.start();
+  REQUIRE(engine);
+  REQUIRE(engine->apply(node.resources, node.facts));
+  const auto old_policy = node.resources;
+  const auto old_image = fake::kernel_state.image.size();
+  for (int i = 0; i < 40; ++i) node.govern("more" + std::to_string(i), "eth9");
+  node.govern("b", "eth1");
+  fake::kernel_state.entries_fail = true;
+  CHECK_FALSE(engine->apply(node.resources, node.facts));
+  REQUIRE(fake::kernel_state.image.size() != old_image);  // the new image is live
+  fake::kernel_state.entries_fail = false;
+  REQUIRE(engine->apply(old_policy, node.facts));
+  CHECK(fake::kernel_state.image.size() == old_image);
+}
+
+TEST_CASE("T-K2 a hook that could not be taken off is taken off at the next tick") {
+  Node node;
+  node.govern("a", "eth0");
+  auto engine = node.start();
+  REQUIRE(engine);
+  REQUIRE(engine->apply(node.resources, node.facts));
+  node.release("a");
+  fake::kernel_state.detach_fails = true;
+  REQUIRE(engine->apply(node.resources, node.facts));
+  CHECK(node.count(Event::Kind::failed) > 0);
+  fake::kernel_state.detach_fails = false;
+  REQUIRE(engine->tick());
+  CHECK(fake::kernel_state.hooks.empty());
+  take_calls();
+  REQUIRE(engine->tick());
+  CHECK(take_calls().empty());
+}
+
+TEST_CASE("T-K2 a disarm that failed is said, and ended by the next tick or the next start") {
+  Node node;
+  node.govern("a", "eth0");
+  std::optional<Engine> engine = std::move(node.start().value());
+  REQUIRE(engine->apply(node.resources, node.facts));
+  fake::kernel_state.removal_fails = true;
+  CHECK_FALSE(engine->disarm());
+  CHECK(engine->status().last_error.find("no memory") != std::string::npos);
+  CHECK_FALSE(engine->tick());
+  engine.reset();
+  engine = std::move(node.start().value());
+  CHECK(fake::kernel_state.pinned);
+  fake::kernel_state.removal_fails = false;
+  REQUIRE(engine->tick());
+  CHECK_FALSE(fake::kernel_state.pinned);
+  CHECK(engine->status().last_error.empty());
+}
+
+TEST_CASE("T-R8 slots of a policy file that is not the live image's are not believed") {
+  Node node;
+  node.govern("a", "eth0");
+  node.govern("b", "eth1");
+  {
+    auto engine = node.start();
+    REQUIRE(engine);
+    REQUIRE(engine->apply(node.resources, node.facts));
+    // The file says that the two have each other's slot.
+    auto saved = engine::read_policy(engine->run_dir());
+    REQUIRE(saved);
+    std::swap(saved->slots.endpoints.at("a"), saved->slots.endpoints.at("b"));
+    saved->generation -= 1;
+    REQUIRE(engine::write_policy(engine->run_dir(), *saved));
+  }
+  const auto entries = fake::kernel_state.interfaces;
+  auto engine = node.start();
+  REQUIRE(engine);
+  REQUIRE(engine->apply(node.resources, node.facts));
+  for (const auto& [ifindex, entry] : entries) CHECK(fake::kernel_state.interfaces.at(ifindex).endpoint == entry.endpoint);
+  CHECK(engine::read_policy(engine->run_dir())->generation == fake::kernel_state.generation);
+}
+
+TEST_CASE("T-K1 a failed apply leaves what was enforced and is tried again") {
   Node node;
   node.govern("a", "eth0");
   auto engine = node.start();

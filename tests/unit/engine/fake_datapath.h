@@ -29,7 +29,7 @@ struct Kernel {
   std::set<std::pair<std::uint32_t, kernel::Hook>> hooks;
   std::vector<nw_count> rule_counters;
   std::set<std::uint32_t> broken;  // ifindexes that nothing can be attached to
-  bool image_fails = false;
+  bool image_fails = false, entries_fail = false, detach_fails = false, removal_fails = false;
 };
 
 inline Kernel kernel_state;
@@ -107,6 +107,7 @@ Result<std::size_t> Datapath::set_local_addresses(const std::map<Address, std::u
 }
 
 Result<std::size_t> Datapath::set_interfaces(const std::map<std::uint32_t, nw_interface>& wanted) {
+  if (k().entries_fail) return fail(Errc::kernel, "no memory");
   call("entries " + std::to_string(wanted.size()));
   k().interfaces = wanted;
   return 1;
@@ -128,6 +129,7 @@ Result<AttachedHook> Datapath::attach(std::uint32_t ifindex, Hook hook) {
 }
 
 Status Datapath::detach(std::uint32_t ifindex, Hook hook) {
+  if (k().detach_fails) return fail(Errc::kernel, "no memory");
   call("detach " + std::to_string(ifindex) + " " + std::string(name(hook)));
   k().hooks.erase({ifindex, hook});
   return {};
@@ -163,6 +165,7 @@ Result<TestRun> Datapath::run(Hook, std::span<const std::uint8_t>, const nw_inte
 }
 
 Status remove_pinned(const std::string& pin_dir) {
+  if (k().removal_fails) return fail(Errc::kernel, "no memory");
   call("remove pins");
   const auto calls = k().calls;
   k() = {};

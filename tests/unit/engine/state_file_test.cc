@@ -62,7 +62,7 @@ TEST_CASE("a state file says what was written to it") {
   CHECK((info.st_mode & 0777) == 0600);
 }
 
-TEST_CASE("a state file that others could have written is not read") {
+TEST_CASE("T-X4: a state file that others could have written is not read") {
   const RunDir dir;
   REQUIRE(engine::write_state(dir.path, engine::state_text(example())));
   ::chmod((dir.path + "/state.json").c_str(), 0666);
@@ -159,7 +159,22 @@ TEST_CASE("the lock is held once") {
   CHECK(engine::take_lock(dir.path));
 }
 
-TEST_CASE("a run directory that others can write is refused") {
+TEST_CASE("T-X4: a symbolic link in the place of the run directory or of the state file is refused") {
+  const RunDir dir, elsewhere;
+  REQUIRE(engine::write_state(elsewhere.path, engine::state_text(example())));
+  REQUIRE(::symlink(elsewhere.path.c_str(), (dir.path + "/link").c_str()) == 0);
+  for (const auto* end : {"/link", "/link/", "/link//"}) {
+    const auto checked = engine::check_run_dir(dir.path + end, engine::CreateDir::yes);
+    REQUIRE_FALSE(checked);
+    CHECK(checked.error().code == Errc::permission);
+  }
+  REQUIRE(::symlink((elsewhere.path + "/state.json").c_str(), (dir.path + "/state.json").c_str()) == 0);
+  CHECK_FALSE(engine::read_state(dir.path));
+  CHECK(engine::read_state(elsewhere.path));
+  CHECK(engine::check_run_dir(dir.path + "/", engine::CreateDir::no));
+}
+
+TEST_CASE("T-X4: a run directory that others can write is refused") {
   const RunDir dir;
   CHECK(engine::check_run_dir(dir.path, engine::CreateDir::no));
   ::chmod(dir.path.c_str(), 0777);

@@ -96,7 +96,7 @@ TEST_CASE("a list has names and patterns between slashes") {
   CHECK_FALSE(list.contains("("));
 }
 
-TEST_CASE("no pattern takes long, whatever it is") {
+TEST_CASE("T-X10: no pattern takes long, whatever it is") {
   std::string nested;
   for (int i = 0; i < 100; ++i) nested += "(";
   std::string alternatives = "(a";

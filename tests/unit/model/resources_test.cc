@@ -41,7 +41,7 @@ TEST_CASE("a resource's kind is the index of its spec") {
   CHECK(to_string(ResourceId{.kind = Kind::HostEndpoint, .name = "eth0"}) == "HostEndpoint(eth0)");
 }
 
-TEST_CASE("types of a policy follow from its rules unless they are given") {
+TEST_CASE("T-P3: types of a policy follow from its rules unless they are given") {
   using T = PolicyType;
   GlobalNetworkPolicy policy;
   CHECK(effective_types(policy) == std::vector{T::Ingress});

@@ -133,7 +133,7 @@ TEST_CASE("a label name has at most 512 characters") {
   CHECK(fault("has(" + std::string(513, 'a') + ")").starts_with("column 5: label too long"));
 }
 
-TEST_CASE("a selector may be nested 64 deep and no deeper, and repeated without end") {
+TEST_CASE("T-X10: a selector may be nested 64 deep and no deeper, and repeated without end") {
   CHECK(parsed(std::string(64, '(') + "has(a)" + std::string(64, ')')).canonical() == "has(a)");
   CHECK(fault(std::string(65, '(') + "has(a)" + std::string(65, ')')).find("nested more than 64") != std::string::npos);
   CHECK(fault(std::string(1'000'000, '(')).find("nested more than 64") != std::string::npos);

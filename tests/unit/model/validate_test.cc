@@ -12,7 +12,7 @@
 using namespace nodewall;
 using namespace nodewall::model;
 
-TEST_CASE("names are DNS subdomains, with narrower forms for some kinds") {
+TEST_CASE("T-X10: names are DNS subdomains, with narrower forms for some kinds") {
   for (const std::string_view name : {"a", "n1-auto-hep", "ip-172-16-101-147.us-west-2.compute.internal", "0"})
     is_valid(object(std::string(name), endpoint()));
   for (const std::string_view name : {"A", "a_b", "-a", "a-", "a..b", ".a", "a.", "a/b", "a b"})
@@ -64,7 +64,7 @@ TEST_CASE("a GlobalNetworkSet may not carry a namespace label") {
   has_one_fault(resource, "metadata.labels.projectcalico.org/namespace", "not allowed");
 }
 
-TEST_CASE("a host endpoint needs a node and an interface or an address") {
+TEST_CASE("T-X10: a host endpoint needs a node and an interface, which is a name and no path, or an address") {
   auto spec = endpoint();
   spec.node.clear();
   has_one_fault(object("a", spec), "spec.node", "node must be specified");

@@ -12,7 +12,7 @@ using namespace nodewall::testing;
 using model::Action;
 using Severity = resolve::Condition::Severity;
 
-TEST_CASE("an endpoint without policy and profile is said to be closed") {
+TEST_CASE("T-P4 T-P5: an endpoint without policy and profile is said to be closed, a missing profile to be missing") {
   Node node;
   auto& hep = node.hep("eth0", "eth0");
   CHECK(has_condition(node.resolve(), "NoPolicyAndNoProfile", "eth0"));
@@ -39,7 +39,7 @@ TEST_CASE("a policy of a tier that does not exist is evaluated last, ends in Den
   CHECK_FALSE(has_condition(resolved, "TierMissing", "known"));
 }
 
-TEST_CASE("tiers stand in order, a tier without order beside default, the built-in ones where they always are") {
+TEST_CASE("T-P1: tiers stand in order, a tier without order beside default, the built-in ones where they always are") {
   Node node;
   node.hep("eth0", "eth0");
   node.tier("a-none", {});
@@ -189,7 +189,7 @@ TEST_CASE("Log rules stay in the list, and http is not looked at, which is said"
   CHECK(has_condition(resolved, "NotEnforced", "p"));
 }
 
-TEST_CASE("selectors that select nothing are said, of policies and of rules") {
+TEST_CASE("T-P2 T-P10: selectors that select nothing are said, of policies and of rules") {
   Node node;
   node.hep("eth0", "eth0");
   node.policy("elsewhere", {rule(Action::Deny)}).selector = selector("has(no-such-label)");
@@ -207,7 +207,7 @@ TEST_CASE("selectors that select nothing are said, of policies and of rules") {
   CHECK(rules[0].source == resolve::Side{});
 }
 
-TEST_CASE("a Deny of failsafe ports alone is said to deny nothing") {
+TEST_CASE("T-P9: a Deny of failsafe ports alone is said to deny nothing") {
   const auto is_said = [](model::Rule written, std::vector<model::FailsafePort> open) {
     Node node;
     node.hep("eth0", "eth0");
@@ -240,7 +240,7 @@ TEST_CASE("rules that a direction's types leave out are not looked at") {
   CHECK_FALSE(has_condition(resolved, "NotEnforced", "p"));
 }
 
-TEST_CASE("the order in which objects and interfaces are found changes nothing") {
+TEST_CASE("T-P6: the order in which objects and interfaces are found changes nothing") {
   Node node;
   node.hep("eth0", "eth0", {}, {{"r", "1"}}).expected_ips = {ip("10.0.0.2")};
   node.hep("all", "*", {"projectcalico-default-allow"});

@@ -37,7 +37,7 @@ TEST_CASE("one endpoint by expectedIPs governs every interface that owns one of 
   CHECK(governor(resolved, "lo").empty());  // only by name
 }
 
-TEST_CASE("an endpoint that names an interface does not fall back to its addresses") {
+TEST_CASE("T-P10: an endpoint that names an interface that is not there does not fall back to its addresses, and is said") {
   Node node;
   node.hep("typo", "eht0").expected_ips = {ip("10.0.0.2")};
   const auto resolved = node.resolve();

@@ -27,7 +27,7 @@ TEST_CASE("every manifest of the folder is read, whatever it is called, and noth
   CHECK(snapshot.resources.size() == 4 + model::built_in_resources().size());
 }
 
-TEST_CASE("the built-in profiles are there without a file, and a file cannot change them") {
+TEST_CASE("T-P5: the built-in profiles are there without a file, and a file cannot change them") {
   const TemporaryFolder folder;
   folder.put("p.yaml",
              "apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata:\n  name: projectcalico-default-allow\nspec: {}\n");
@@ -134,7 +134,7 @@ TEST_CASE("the last good version outlives the daemon") {
   }
 }
 
-TEST_CASE("an invalid FelixConfiguration leaves the last good one in force") {
+TEST_CASE("T-P8: an invalid FelixConfiguration leaves the last good one in force") {
   const TemporaryFolder folder;
   const auto felix = [](const std::string& prefix) {
     return "apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\nmetadata:\n  name: default\nspec:\n  " + prefix + "\n";
