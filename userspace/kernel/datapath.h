@@ -22,6 +22,7 @@
 #include "maps/conntrack.h"
 #include "maps/counters.h"
 #include "maps/endpoint.h"
+#include "maps/events.h"
 #include "maps/failsafe.h"
 #include "maps/policy.h"
 #include "maps/settings.h"
@@ -84,6 +85,12 @@ struct TestRun {           // one packet through the real program
   std::uint64_t duration_ns = 0;  // mean of the repeats
 };
 
+// Packets that Log rules matched, as read from the ring buffer.
+struct EventBatch {
+  std::vector<nw_event> events;
+  std::size_t damaged = 0;   // records that are none: skipped
+};
+
 class Datapath {
  public:
   static Result<Datapath> open(const DatapathOptions& options);
@@ -124,6 +131,10 @@ class Datapath {
   Result<std::vector<nw_count>> rule_counters() const;
   Status clear_rule_counter(std::uint32_t slot);
   Result<std::vector<std::uint64_t>> conntrack_counters() const;                  // NW_CT_COUNTS
+  // Events (maps/events.h). There is one reader: what it took is gone for every other.
+  [[nodiscard]] int event_fd() const;                       // readable while events wait; to poll, not to read. Not with `inspect`: -1
+  Result<EventBatch> read_events(std::size_t most);         // never waits; takes at most `most` records
+  Result<nw_event_state> event_state() const;
   Status for_each_conntrack(const std::function<void(const ConntrackRow&)>& row) const;
   Status add_conntrack(const nw_ct_key& key, const nw_ct_entry& entry);            // adoption of open flows, into nw_ct
   Status clear_conntrack();  // fragments too

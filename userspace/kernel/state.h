@@ -21,6 +21,16 @@ struct SkeletonDelete {
 };
 using Skeleton = std::unique_ptr<nodewall_bpf, SkeletonDelete>;
 
+struct RingDelete {
+  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+};
+
+// Where libbpf puts the records of one read.
+struct EventSink {
+  EventBatch batch;
+  std::size_t left = 0;
+};
+
 struct Datapath::State {
   DatapathOptions options;
   Skeleton skeleton;
@@ -28,6 +38,8 @@ struct Datapath::State {
   std::map<std::pair<std::uint32_t, Hook>, Fd> links;  // without pins the links live here
   // The live inner maps. To open one by its number takes CAP_SYS_ADMIN, which a daemon has given up after its start.
   Fd image, rule_counters;
+  EventSink event_sink;
+  std::unique_ptr<ring_buffer, RingDelete> events;     // nw_events, mapped by the first read
   nw_recorded* recorded = nullptr;                     // mapped when test runs are possible
   std::optional<nw_interface> run_interface;           // what stands at ifindex 1
 

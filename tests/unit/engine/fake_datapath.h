@@ -6,36 +6,8 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <string>
-#include <vector>
 
-#include "kernel/datapath.h"
-
-namespace fake {
-
-using namespace nodewall;
-
-// What the kernel would hold.
-struct Kernel {
-  std::vector<std::string> calls;
-  bool pinned = false;
-  std::uint32_t conntrack_size = 0;
-  std::uint32_t generation = 0;
-  std::vector<nw_line> image;
-  nw_settings settings{};
-  std::vector<kernel::FailsafeEntry> failsafe;
-  std::map<Address, std::uint32_t> local;
-  std::map<std::uint32_t, nw_interface> interfaces;
-  std::set<std::pair<std::uint32_t, kernel::Hook>> hooks;
-  std::vector<nw_count> rule_counters;
-  std::set<std::uint32_t> broken;  // ifindexes that nothing can be attached to
-  bool image_fails = false, entries_fail = false, detach_fails = false, removal_fails = false;
-};
-
-inline Kernel kernel_state;
-inline std::string bpffs;  // a directory that stands for one
-
-}  // namespace fake
+#include "fake_kernel.h"
 
 namespace nodewall::kernel {
 
@@ -155,6 +127,17 @@ Status Datapath::clear_rule_counter(std::uint32_t slot) {
 Result<std::vector<std::uint64_t>> Datapath::conntrack_counters() const {
   return std::vector<std::uint64_t>(NW_CT_COUNTS);
 }
+int Datapath::event_fd() const { return -1; }
+Result<EventBatch> Datapath::read_events(std::size_t most) {
+  EventBatch batch;
+  auto& waiting = k().events;
+  const auto taken = waiting.begin() + static_cast<std::ptrdiff_t>(std::min(most, waiting.size()));
+  batch.events.assign(waiting.begin(), taken);
+  waiting.erase(waiting.begin(), taken);
+  batch.damaged = std::exchange(k().damaged_events, 0);
+  return batch;
+}
+Result<nw_event_state> Datapath::event_state() const { return k().event_state; }
 Status Datapath::for_each_conntrack(const std::function<void(const ConntrackRow&)>&) const { return {}; }
 Status Datapath::add_conntrack(const nw_ct_key&, const nw_ct_entry&) { return {}; }
 Status Datapath::clear_conntrack() { return {}; }
