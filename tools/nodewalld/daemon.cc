@@ -13,6 +13,7 @@
 #include <cstdlib>
 
 #include "base/printable.h"
+#include "engine/event_json.h"
 #include "engine/generated.h"
 #include "engine/node_name.h"
 #include "engine/state_file.h"
@@ -24,6 +25,7 @@ namespace {
 constexpr long kCollectMs = 4;      // changes of the datastore that come together are applied together
 constexpr long kSettleMs = 50;      // the Node object follows a change of interfaces
 constexpr long kTickMs = 2000;
+constexpr auto kCountsPeriod = std::chrono::seconds(1);  // between two lines of counts among the packet events
 constexpr int kReconcileRounds = 5;  // a controller that does not come to rest must not spin
 
 // What automatic host endpoints can be told by the environment (docs/semantics.md "KubeControllersConfiguration").
@@ -58,7 +60,7 @@ void drain(int fd) {
 }  // namespace
 
 Daemon::Daemon(Options options, engine::Engine engine, engine::InterfaceMonitor monitor)
-    : options_(std::move(options)), engine_(std::move(engine)), monitor_(std::move(monitor)) {}
+    : options_(std::move(options)), engine_(std::move(engine)), monitor_(std::move(monitor)), event_log_(engine_.run_dir()) {}
 
 Result<Daemon> Daemon::open(Options options) {
   if (auto named = engine::check_node_name(options.node); !named) return fail(named.error());
@@ -188,7 +190,7 @@ Status Daemon::watch() {
   if (marker_.valid()) {
     ::inotify_add_watch(marker_.get(), engine_.run_dir().c_str(), IN_CREATE | IN_DELETE | IN_MOVED_TO);
   }
-  for (const int fd : {monitor_.fd(), signals_.get(), tick_.get(), debounce_.get(), marker_.get()}) {
+  for (const int fd : {monitor_.fd(), signals_.get(), tick_.get(), debounce_.get(), marker_.get(), engine_.event_fd()}) {
     epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
     if (fd >= 0 && ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
       return fail(errno_error("epoll", errno));
@@ -237,6 +239,7 @@ void Daemon::handle(int fd) {
     if (engine::is_disarmed(engine_.run_dir()) == engine_.status().armed) (void)engine_.tick();
     return;
   }
+  if (fd == engine_.event_fd()) return on_packet_events();
   if (fd == store_fd_ && store_) {
     store_->drain_watch();
     set_timer(debounce_, kCollectMs, 0);
@@ -276,6 +279,7 @@ void Daemon::rescan() {
 
 void Daemon::on_tick() {
   if (auto done = engine_.tick(); !done) spdlog::debug("{}", printable(done.error().message()));
+  on_packet_events();
   std::vector<resolve::Condition> ignored;
   const auto refresh =
       resources_ ? resolve::resolve_settings(*resources_, options_.node, ignored).interface_refresh
@@ -284,6 +288,42 @@ void Daemon::on_tick() {
   if (refresh.count() > 0 && since >= refresh) return rescan();
   // Without a watch, or after a failure, the datastore is asked again.
   if (!store_ || store_fd_ < 0 || !said_error_.empty()) reload();
+}
+
+// A bounded number; what is left keeps the descriptor readable.
+void Daemon::on_packet_events() {
+  const auto told = engine_.poll_events(
+      [this](const engine::PacketEvent& event) { write_event(engine::json_line(engine::to_json(event))); });
+  if (!told) {
+    // Readable for ever, it would keep the daemon busy: from now on each tick tries.
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, engine_.event_fd(), nullptr);
+    say_event_error(told.error().message());
+  }
+  write_event_counts();
+}
+
+void Daemon::write_event_counts() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - counts_looked_at_ < kCountsPeriod) return;
+  counts_looked_at_ = now;
+  const auto counts = engine_.event_counts();
+  if (!counts || *counts == event_counts_) return;
+  event_counts_ = *counts;
+  write_event(engine::json_line(engine::to_json(*counts, engine::moment_now().wall_ns)));
+}
+
+// A full disk costs the line, and is said once.
+void Daemon::write_event(const std::string& line) {
+  const auto written = event_log_.write(line);
+  say_event_error(written ? "" : written.error().message());
+}
+
+void Daemon::say_event_error(const std::string& message) {
+  if (message != said_event_error_) {
+    if (!message.empty()) spdlog::error("packet events: {}", printable(message));
+    else spdlog::info("packet events: written again");
+  }
+  said_event_error_ = message;
 }
 
 }  // namespace nodewall::daemon

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "engine/engine.h"
+#include "engine/event_log.h"
 #include "engine/interface_monitor.h"
 #include "store/datastore.h"
 
@@ -45,6 +46,10 @@ class Daemon {
   void on_interfaces();
   void on_signal();
   void on_tick();
+  void on_packet_events();
+  void write_event_counts();
+  void write_event(const std::string& line);
+  void say_event_error(const std::string& message);
   void rescan();
   [[nodiscard]] resolve::NodeFacts facts() const;
 
@@ -60,6 +65,10 @@ class Daemon {
   model::Labels labels_;
   Fd epoll_, signals_, tick_, debounce_, marker_;
   int store_fd_ = -1;
+  engine::EventLog event_log_;
+  engine::EventCounts event_counts_;             // as last written
+  std::string said_event_error_;                 // the last one in the log: each is said once
+  std::chrono::steady_clock::time_point counts_looked_at_{};
   bool stop_ = false;
   std::chrono::steady_clock::time_point last_rescan_{};
 };

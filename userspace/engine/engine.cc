@@ -1,9 +1,11 @@
 #include "engine/engine.h"
 
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include "engine/engine_state.h"
@@ -32,6 +34,7 @@ Status Engine::State::open_datapath(std::uint32_t conntrack_size) {
                                         .force_clsact = options.force_clsact});
   if (!opened) return fail(std::move(opened.error()).in("datapath"));
   datapath.emplace(std::move(*opened));
+  watch_events();
   const auto entries = datapath->interfaces();
   first_enforcement = entries && entries->empty();
   last_generation = std::max(last_generation, datapath->generation());
@@ -47,6 +50,7 @@ Status Engine::State::open_datapath(std::uint32_t conntrack_size) {
 void Engine::State::forget_datapath() {
   datapath.reset();
   applied.reset();
+  event_names = {};
   governed.clear();
   changing = strays = false;
 }
@@ -126,6 +130,8 @@ Result<Engine> Engine::start(const EngineOptions& options) {
       return fail(std::move(checked.error()).in("run directory"));
     }
   }
+  state->events = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!state->events.valid()) return fail(errno_error("epoll", errno));
   auto lock = take_lock(state->run_dir);
   if (!lock) return fail(lock.error());
   state->lock = std::move(*lock);
@@ -175,6 +181,7 @@ Result<ApplyReport> Engine::State::reprogram() {
   if (!armed || !wanted) return ApplyReport{.generation = status.generation};
   auto report = program(*wanted);
   if (report) {
+    event_names = {.generation = report->generation, .rules = {}};
     status.last_error.clear();
     return report;
   }

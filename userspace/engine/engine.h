@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/packet_event.h"
 #include "kernel/datapath.h"
 #include "model/resources.h"
 #include "resolve/endpoint_policy.h"
@@ -74,6 +75,14 @@ struct Event {
   std::string message;             // a sentence
 };
 
+// Packet events that were not told, since the maps were made.
+struct EventCounts {
+  std::uint64_t suppressed = 0;    // by the rate limit
+  std::uint64_t lost = 0;          // nobody had read the ones before
+  std::uint64_t damaged = 0;       // records that are none; since this engine began
+  bool operator==(const EventCounts&) const = default;
+};
+
 class Engine {
  public:
   static Result<Engine> start(const EngineOptions& options);
@@ -90,6 +99,12 @@ class Engine {
   // Housekeeping, every few seconds: verifies hooks with the kernel (puts back what was taken away), sweeps conntrack, notices the
   // disarm marker of the command line.
   Status tick();
+
+  // What Log rules matched. The descriptor is one for the engine's life: readable while events wait; to poll, not to read. poll_events
+  // never waits and tells a bounded number; what it told is gone. Nobody has to ask: what is not read is lost and counted.
+  [[nodiscard]] int event_fd() const;
+  Result<std::size_t> poll_events(const std::function<void(const PacketEvent&)>& handler);
+  [[nodiscard]] Result<EventCounts> event_counts() const;
 
   [[nodiscard]] EngineStatus status() const;
   [[nodiscard]] const std::string& run_dir() const;

@@ -1,4 +1,4 @@
-// Engine::State: what an engine remembers, and its steps. Included by engine.cc, program.cc and program_image.cc only.
+// Engine::State: what an engine remembers, and its steps. Included by engine.cc, program.cc, program_image.cc and events.cc only.
 #pragma once
 
 #include <chrono>
@@ -55,6 +55,9 @@ struct Engine::State {
   HostNotes notes;
   std::string saved_text;                     // state.json as last written
   std::chrono::steady_clock::time_point last_sweep{};
+  Fd events;                                  // an epoll that holds the ring buffer of the maps that are open
+  std::uint64_t damaged_events = 0;
+  EventNames event_names;                     // of what `applied` says
   bool first_enforcement = false;             // nothing is enforced yet: what the host has open is adopted
   bool changing = false;                      // `applied` is not what the kernel has: a change began, and did not end
   bool strays = false;                        // a hook that nobody wants could not be taken off
@@ -87,6 +90,7 @@ struct Engine::State {
   Status write_image(Image& image, ApplyReport& report);
   void save_policy(const resolve::Resolved& policy);
 
+  void watch_events();
   void verify_hooks();
   void update_status();
   void save();

@@ -309,4 +309,22 @@ Judgement judge(const Resolved& resolved, const PacketQuery& packet) {
   });
 }
 
+std::vector<resolve::Origin> log_rules(const Resolved& resolved, const resolve::ChainPolicy& policy, const PacketQuery& packet) {
+  std::vector<resolve::Origin> logs;
+  const auto decider = [&](const std::vector<ResolvedRule>& rules) -> const ResolvedRule* {
+    for (const auto& rule : rules) {
+      if (!matches(resolved, rule, packet)) continue;
+      if (rule.action != model::Action::Log) return &rule;
+      if (logs.empty() || logs.back() != rule.origin) logs.push_back(rule.origin);  // named ports make several of one
+    }
+    return nullptr;
+  };
+  for (const auto& tier : policy.tiers) {
+    const auto* rule = decider(tier.rules);
+    if (rule == nullptr ? tier.end == model::TierAction::Deny : rule->action != model::Action::Pass) return logs;
+  }
+  decider(policy.profile_rules);
+  return logs;
+}
+
 }  // namespace nodewall::oracle

@@ -34,4 +34,8 @@ resolve::Judgement judge(const resolve::Resolved& resolved, const resolve::Packe
 ChainVerdict judge_chain(const resolve::Resolved& resolved, const resolve::ChainPolicy& policy, std::uint32_t variant, std::uint32_t chain,
                          const resolve::PacketQuery& packet);
 
+// The Log rules of a chain that come before what decides about the packet, in order.
+std::vector<resolve::Origin> log_rules(const resolve::Resolved& resolved, const resolve::ChainPolicy& policy,
+                                       const resolve::PacketQuery& packet);
+
 }  // namespace nodewall::oracle

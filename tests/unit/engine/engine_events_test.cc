@@ -1,0 +1,120 @@
+// What an engine tells of packets that Log rules matched; the kernel is the one of fake_datapath.h.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+
+#include "engine/engine.h"
+#include "fake_kernel.h"
+
+using namespace nodewall;
+using engine::Engine;
+using engine::PacketEvent;
+
+namespace {
+
+struct Node {
+  std::string directory;
+  model::ResourceSet resources;
+  resolve::NodeFacts facts;
+
+  Node() {
+    char name[] = "/tmp/nw-engine-XXXXXX";
+    directory = ::mkdtemp(name);
+    std::filesystem::create_directory(directory + "/run");
+    ::chmod((directory + "/run").c_str(), 0700);
+    fake::bpffs = directory;
+    fake::kernel_state = {};
+    facts.node = "node";
+    facts.interfaces.push_back({.name = "eth0", .ifindex = 2, .addresses = {}});
+    model::Resource resource;
+    resource.metadata.name = "hep";
+    model::HostEndpoint endpoint;
+    endpoint.node = "node";
+    endpoint.interface_name = "eth0";
+    resource.spec = endpoint;
+    resources.insert_or_assign(resource.id(), resource);
+  }
+  Node(const Node&) = delete;
+  ~Node() { std::filesystem::remove_all(directory); }
+};
+
+nw_event packet(std::uint32_t ifindex) {
+  nw_event raw{};
+  raw.source.bytes[10] = raw.source.bytes[11] = 0xff;
+  raw.destination = raw.source;
+  raw.ifindex = ifindex;
+  raw.reason = NW_REASON_NO_PROFILE;
+  raw.counter = 0;
+  raw.generation = fake::kernel_state.generation;
+  return raw;
+}
+
+std::vector<PacketEvent> take(Engine& engine) {
+  std::vector<PacketEvent> events;
+  const auto told = engine.poll_events([&](const PacketEvent& event) { events.push_back(event); });
+  REQUIRE(told);
+  CHECK(*told == events.size());
+  return events;
+}
+
+}  // namespace
+
+TEST_CASE("packet events have the names of the interface, its host endpoint and the rule that decided") {
+  const Node node;
+  auto engine = Engine::start({.bpffs = "", .run_dir = node.directory + "/run"});
+  REQUIRE(engine);
+  CHECK(take(*engine).empty());  // nothing is enforced yet
+  REQUIRE(engine->apply(node.resources, node.facts));
+  fake::kernel_state.events = {packet(2), packet(77)};
+  const auto events = take(*engine);
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].interface == "eth0");
+  CHECK(events[0].host_endpoint == "hep");
+  CHECK(events[0].origin);
+  CHECK(events[1].interface == "#77");
+  CHECK(events[1].host_endpoint.empty());
+}
+
+TEST_CASE("packet events of another generation, or of a policy that could not be applied whole, have no names of rules") {
+  Node node;
+  auto engine = Engine::start({.bpffs = "", .run_dir = node.directory + "/run"});
+  REQUIRE(engine);
+  REQUIRE(engine->apply(node.resources, node.facts));
+  auto old = packet(2);
+  old.generation += 5;
+  fake::kernel_state.events = {old};
+  CHECK_FALSE(take(*engine).at(0).origin);
+  fake::kernel_state.generation += 1;  // somebody else's image
+  fake::kernel_state.events = {packet(2)};
+  CHECK_FALSE(take(*engine).at(0).origin);
+}
+
+TEST_CASE("one call tells a bounded number of packet events, and the rest is told by the next") {
+  const Node node;
+  auto engine = Engine::start({.bpffs = "", .run_dir = node.directory + "/run"});
+  REQUIRE(engine);
+  REQUIRE(engine->apply(node.resources, node.facts));
+  fake::kernel_state.events.assign(100, packet(2));
+  const auto first = take(*engine).size();
+  CHECK(first > 0);
+  CHECK(first < 100);
+  CHECK(take(*engine).size() == 100 - first);
+  CHECK(take(*engine).empty());
+}
+
+TEST_CASE("packet events that were not told are counted by what kept them back") {
+  const Node node;
+  auto engine = Engine::start({.bpffs = "", .run_dir = node.directory + "/run"});
+  REQUIRE(engine);
+  REQUIRE(engine->apply(node.resources, node.facts));
+  fake::kernel_state.event_state = {.next_ns = 5, .suppressed = 17, .lost = 2};
+  fake::kernel_state.damaged_events = 3;
+  CHECK(take(*engine).empty());
+  CHECK(take(*engine).empty());
+  const auto counts = engine->event_counts();
+  REQUIRE(counts);
+  CHECK(*counts == engine::EventCounts{.suppressed = 17, .lost = 2, .damaged = 3});
+  CHECK(engine->event_fd() >= 0);
+}
