@@ -45,8 +45,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)engine::write_policy("", *again);
     fuzz::require(file_text == written, "a policy is what its text says: " + written);
     for (const auto& endpoint : policy->endpoints)
-      fuzz::require(endpoint.ingress < policy->directions.size() && endpoint.egress < policy->directions.size(),
-                    "an endpoint's directions exist");
+      for (const auto* chains : {&endpoint.chains, &endpoint.staged})
+        for (const auto& [chain, index] : *chains)
+          fuzz::require(chain <= NW_CHAIN_PRE_DNAT && index < policy->chains.size(), "an endpoint's chains exist");
   }
   return 0;
 }

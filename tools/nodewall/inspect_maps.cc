@@ -1,10 +1,11 @@
-// The part of inspection that reads pinned maps: counters, policy, conntrack, failsafe ports.
+// The part of inspection that reads pinned maps: counters, conntrack, failsafe ports.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <ctime>
 
+#include "inspect_json.h"
 #include "inspect_node.h"
 #include "inspect_table.h"
 #include "model/rule.h"
@@ -66,6 +67,7 @@ json flags_json(const kernel::ConntrackRow& row) {
   add(NW_CT_RST, "rst");
   add(NW_CT_FAILSAFE, "failsafe");
   add(NW_CT_ADOPTED, "adopted");
+  add(NW_CT_FORWARDED, "forwarded");
   return names;
 }
 
@@ -88,101 +90,52 @@ json flow_json(const kernel::ConntrackRow& row, std::uint64_t now) {
           {"ifindex", row.entry.ifindex}};
 }
 
-std::string text_of(const json& from, const char* key) { return from.value(key, std::string()); }
-
-std::string number_of(const json& from, const char* key) {
-  return fmt::format("{}", from.value(key, std::uint64_t{0}));
-}
-
-// Packets that rules decided, by rule counter slot; empty when the maps cannot be read.
-std::vector<nw_count> rule_counts(const NodeView& view) {
-  auto datapath = open_pinned(view);
-  if (!datapath) return {};
-  auto counts = datapath->rule_counters();
-  return counts ? std::move(*counts) : std::vector<nw_count>();
-}
-
-class PolicyView {
- public:
-  PolicyView(const engine::SavedPolicy& policy, std::vector<nw_count> counts)
-      : policy_(policy), counts_(std::move(counts)) {}
-
-  json endpoint(const engine::EndpointSummary& endpoint) const {
-    return {{"hostEndpoint", endpoint.host_endpoint},
-            {"policies", endpoint.policies},
-            {"profiles", endpoint.profiles},
-            {"ingress", direction(endpoint.ingress, NW_INGRESS)},
-            {"egress", direction(endpoint.egress, NW_EGRESS)}};
-  }
-
- private:
-  json direction(std::size_t index, std::uint32_t number) const {
-    if (index >= policy_.directions.size()) return json::object();
-    const auto& summary = policy_.directions[index];
-    json tiers = json::array();
-    for (const auto& tier : summary.tiers) {
-      json entry = {{"name", tier.name}, {"end", tier.end}, {"rules", rules(tier.rules, number)}};
-      count(entry, {tier.name, "", -1}, number);
-      tiers.push_back(std::move(entry));
+// Of one interface: the reasons into `reasons`, what the staged policies would do otherwise into `staged`.
+void add_counts(const std::string& interface, const std::vector<nw_count>& counts, json& reasons, json& staged) {
+  for (std::uint32_t direction = 0; direction < NW_DIRECTIONS; ++direction) {
+    const auto* of = counts.data() + nw_counter_index(0, direction, 0);
+    for (std::uint32_t reason = 0; reason < NW_REASON_SLOTS; ++reason) {
+      if (of[reason].packets == 0 || reason == NW_COUNT_STAGED_DENY || reason == NW_COUNT_STAGED_ALLOW) continue;
+      reasons.push_back({{"interface", interface},
+                         {"direction", kDirections[direction]},
+                         {"reason", resolve::reason_name(reason)},
+                         {"verdict", verdict_of(reason)},
+                         {"packets", of[reason].packets},
+                         {"bytes", of[reason].bytes}});
     }
-    return {{"tiers", std::move(tiers)}, {"profileRules", rules(summary.profile_rules, number)}};
+    const auto deny = of[NW_COUNT_STAGED_DENY].packets, allow = of[NW_COUNT_STAGED_ALLOW].packets;
+    if (deny == 0 && allow == 0) continue;
+    staged.push_back({{"interface", interface},
+                      {"direction", kDirections[direction]},
+                      {"staged_deny", deny},
+                      {"staged_allow", allow}});
   }
-
-  json rules(const std::vector<engine::RuleSummary>& list, std::uint32_t number) const {
-    json lines = json::array();
-    for (const auto& rule : list) {
-      json line = {{"policy", rule.origin.policy},
-                   {"rule", rule.origin.rule},
-                   {"action", rule.action},
-                   {"match", rule.match}};
-      count(line, rule.origin, number);
-      lines.push_back(std::move(line));
-    }
-    return lines;
-  }
-
-  void count(json& into, const resolve::Origin& origin, std::uint32_t number) const {
-    const auto slot = policy_.slots.rules.find({number, origin});
-    if (slot == policy_.slots.rules.end() || slot->second >= counts_.size()) return;
-    into["packets"] = counts_[slot->second].packets;
-    into["bytes"] = counts_[slot->second].bytes;
-  }
-
-  const engine::SavedPolicy& policy_;
-  std::vector<nw_count> counts_;
-};
+}
 
 }  // namespace
 
 Result<json> counters_json(const NodeView& view) {
   const auto datapath = open_pinned(view);
   if (!datapath) return fail(datapath.error());
-  json list = json::array();
-  if (view.state) {
-    for (const auto& interface : view.state->status.interfaces) {
-      if (interface.host_endpoint.empty()) continue;
-      const auto counts = datapath->counters(interface.counter);
-      if (!counts) return fail(counts.error().in("interface " + interface.name));
-      for (std::size_t i = 0; i < counts->size(); ++i) {
-        const auto reason = static_cast<std::uint32_t>(i % NW_REASON_SLOTS);
-        if ((*counts)[i].packets == 0) continue;
-        list.push_back({{"interface", interface.name},
-                        {"direction", kDirections[i / NW_REASON_SLOTS % NW_DIRECTIONS]},
-                        {"reason", resolve::reason_name(reason)},
-                        {"verdict", verdict_of(reason)},
-                        {"packets", (*counts)[i].packets},
-                        {"bytes", (*counts)[i].bytes}});
-      }
-    }
+  json reasons = json::array(), staged = json::array(), conntrack = json::object();
+  for (const auto& interface : view.state ? view.state->status.interfaces : std::vector<engine::InterfaceStatus>()) {
+    if (interface.host_endpoint.empty()) continue;
+    const auto counts = datapath->counters(interface.counter);
+    if (!counts) return fail(counts.error().in("interface " + interface.name));
+    add_counts(interface.name, *counts, reasons, staged);
   }
-  json conntrack = json::object();
   const auto counts = datapath->conntrack_counters();
   if (!counts) return fail(counts.error());
   constexpr const char* kNames[] = {"full", "created", "confirmed", "rejudged", "revoked"};
   for (std::size_t i = 0; i < std::size(kNames) && i < counts->size(); ++i) {
     conntrack[kNames[i]] = (*counts)[i];
   }
-  return json{{"interfaces", std::move(list)}, {"conntrack", std::move(conntrack)}};
+  const auto events = datapath->event_state();
+  if (!events) return fail(events.error());
+  return json{{"interfaces", std::move(reasons)},
+              {"staged", std::move(staged)},
+              {"conntrack", std::move(conntrack)},
+              {"events", {{"suppressed", events->suppressed}, {"lost", events->lost}}}};
 }
 
 std::string counters_text(const json& counters) {
@@ -193,61 +146,17 @@ std::string counters_text(const json& counters) {
   }
   auto text = text_table({"INTERFACE", "DIRECTION", "VERDICT", "REASON", "PACKETS", "BYTES"}, rows);
   rows.clear();
-  for (const auto& [name, value] : counters["conntrack"].items()) {
-    rows.push_back({name, fmt::format("{}", value.get<std::uint64_t>())});
+  for (const auto& row : counters["staged"]) {
+    rows.push_back({text_of(row, "interface"), text_of(row, "direction"), number_of(row, "staged_deny"),
+                    number_of(row, "staged_allow")});
   }
-  return text + "\n" + text_table({"CONNTRACK", "COUNT"}, rows);
-}
-
-Result<json> policy_json(const NodeView& view) {
-  if (!view.policy) return fail(Errc::not_found, "no policy was ever enforced here: no " + view.run_dir + "/policy.json");
-  const PolicyView policy(*view.policy, rule_counts(view));
-  json endpoints = json::array();
-  for (const auto& endpoint : view.policy->endpoints) endpoints.push_back(policy.endpoint(endpoint));
-  const auto& cost = view.policy->cost;
-  return json{{"generation", view.policy->generation},
-              {"endpoints", std::move(endpoints)},
-              {"image",
-               {{"bytes", cost.bytes},
-                {"rules", cost.rules},
-                {"addressClasses", cost.address_classes},
-                {"l4Classes", cost.l4_classes},
-                {"deepestDiagram", cost.deepest_diagram}}}};
-}
-
-namespace {
-
-void add_rules(const json& rules, const std::string& tier, std::vector<TableRow>& rows) {
-  for (const auto& rule : rules) {
-    rows.push_back({tier, text_of(rule, "policy"), fmt::format("{}", rule["rule"].get<int>()),
-                    text_of(rule, "action"), text_of(rule, "match"), number_of(rule, "packets"),
-                    number_of(rule, "bytes")});
-  }
-}
-
-std::string direction_text(const json& direction) {
-  std::vector<TableRow> rows;
-  if (direction.empty()) return "";
-  for (const auto& tier : direction["tiers"]) {
-    add_rules(tier["rules"], text_of(tier, "name"), rows);
-    rows.push_back({text_of(tier, "name"), "", "end", text_of(tier, "end"), "",
-                    number_of(tier, "packets"), number_of(tier, "bytes")});
-  }
-  add_rules(direction["profileRules"], "(profiles)", rows);
-  return text_table({"TIER", "POLICY", "RULE", "ACTION", "MATCH", "PACKETS", "BYTES"}, rows);
-}
-
-}  // namespace
-
-std::string policy_text(const json& policy) {
-  std::string text = fmt::format("Generation {}, {} rules in {} bytes\n", number_of(policy, "generation"),
-                                 number_of(policy["image"], "rules"),
-                                 number_of(policy["image"], "bytes"));
-  for (const auto& endpoint : policy["endpoints"]) {
-    for (const auto* direction : kDirections) {
-      text += fmt::format("\nHost endpoint {}, {}:\n", text_of(endpoint, "hostEndpoint"), direction);
-      text += direction_text(endpoint[direction]);
+  if (!rows.empty()) text += "\n" + text_table({"INTERFACE", "DIRECTION", "STAGED_DENY", "STAGED_ALLOW"}, rows);
+  for (const auto& [title, part] : {std::pair{"CONNTRACK", "conntrack"}, {"EVENTS", "events"}}) {
+    rows.clear();
+    for (const auto& [name, value] : counters[part].items()) {
+      rows.push_back({name, fmt::format("{}", value.get<std::uint64_t>())});
     }
+    text += "\n" + text_table({title, "COUNT"}, rows);
   }
   return text;
 }

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::uint64_t kPolicyVersion = 1;
+constexpr std::uint64_t kPolicyVersion = 2;
 constexpr std::size_t kShownMembers = 3;  // of a set or port list; the rest is a number
 
 std::string action_name(model::Action action) {
@@ -107,20 +107,23 @@ std::vector<RuleSummary> rules_of(const resolve::Resolved& resolved,
   return lines;
 }
 
-DirectionSummary direction_of(const resolve::Resolved& resolved,
-                              const resolve::ChainPolicy& policy) {
-  DirectionSummary direction;
+ChainSummary chain_of(const resolve::Resolved& resolved, const resolve::ChainPolicy& policy) {
+  ChainSummary chain;
   for (const auto& tier : policy.tiers) {
-    direction.tiers.push_back({.name = tier.name,
-                               .end = tier.end == model::TierAction::Pass ? "Pass" : "Deny",
-                               .rules = rules_of(resolved, tier.rules)});
+    chain.tiers.push_back({.name = tier.name,
+                           .end = tier.end == model::TierAction::Pass ? "Pass" : "Deny",
+                           .staged = tier.staged,
+                           .rules = rules_of(resolved, tier.rules)});
   }
-  direction.profile_rules = rules_of(resolved, policy.profile_rules);
-  return direction;
+  chain.profile_rules = rules_of(resolved, policy.profile_rules);
+  return chain;
 }
 
+// A staged policy may have the name of an enforced one.
 json to_json(const resolve::Origin& origin) {
-  return json::array({origin.tier, origin.policy, origin.rule});
+  auto list = json::array({origin.tier, origin.policy, origin.rule});
+  if (origin.staged) list.push_back("staged");
+  return list;
 }
 
 json to_json(const std::vector<RuleSummary>& rules) {
@@ -132,14 +135,15 @@ json to_json(const std::vector<RuleSummary>& rules) {
 }
 
 resolve::Origin origin_from(JsonReader& in, const json& from) {
-  const bool whole = from.is_array() && from.size() == 3 && from[0].is_string() &&
+  const bool staged = from.is_array() && from.size() == 4 && from[3] == "staged";
+  const bool whole = from.is_array() && from.size() == (staged ? 4 : 3) && from[0].is_string() &&
                      from[1].is_string() && from[2].is_number_integer();
   const auto rule = whole ? from[2].get<std::int64_t>() : -1;
   if (!whole || rule < -1 || rule > INT32_MAX) {
     in.reject();
     return {};
   }
-  return {from[0].get<std::string>(), from[1].get<std::string>(), static_cast<std::int32_t>(rule)};
+  return {from[0].get<std::string>(), from[1].get<std::string>(), static_cast<std::int32_t>(rule), staged};
 }
 
 std::vector<RuleSummary> rules_from(JsonReader& in, const json& list) {
@@ -194,6 +198,44 @@ compile::CostReport cost_from(JsonReader& in, const json& from) {
   return cost;
 }
 
+json to_json(const std::map<std::uint32_t, std::size_t>& chains) {
+  json to = json::object();
+  for (const auto& [chain, index] : chains) to[std::string(resolve::chain_name(chain))] = index;
+  return to;
+}
+
+std::map<std::uint32_t, std::size_t> chains_from(JsonReader& in, const json& from, std::size_t count) {
+  std::map<std::uint32_t, std::size_t> chains;
+  for (const auto& [name, value] : from.items()) {
+    std::uint32_t chain = 0;
+    while (chain <= NW_CHAIN_PRE_DNAT && resolve::chain_name(chain) != name) ++chain;
+    const bool there = value.is_number_unsigned() && value.get<std::uint64_t>() < count;
+    if (chain > NW_CHAIN_PRE_DNAT || !there) in.reject();
+    else chains.emplace(chain, value.get<std::size_t>());
+  }
+  return chains;
+}
+
+json to_json(const ChainSummary& chain) {
+  json tiers = json::array();
+  for (const auto& tier : chain.tiers) {
+    tiers.push_back({{"name", tier.name}, {"end", tier.end}, {"staged", tier.staged}, {"rules", to_json(tier.rules)}});
+  }
+  return {{"tiers", std::move(tiers)}, {"profileRules", to_json(chain.profile_rules)}};
+}
+
+ChainSummary chain_from(JsonReader& in, const json& from) {
+  ChainSummary chain;
+  for (const auto& tier : in.array(from, "tiers")) {
+    chain.tiers.push_back({.name = in.text(tier, "name"),
+                           .end = in.text(tier, "end"),
+                           .staged = in.flag(tier, "staged"),
+                           .rules = rules_from(in, in.array(tier, "rules"))});
+  }
+  chain.profile_rules = rules_from(in, in.array(from, "profileRules"));
+  return chain;
+}
+
 json to_json(const SavedPolicy& policy) {
   json rule_slots = json::array();
   for (const auto& [key, slot] : policy.slots.rules) {
@@ -204,25 +246,19 @@ json to_json(const SavedPolicy& policy) {
   for (const auto& endpoint : policy.endpoints) {
     endpoints.push_back({{"name", endpoint.host_endpoint},
                          {"policies", endpoint.policies},
+                         {"stagedPolicies", endpoint.staged_policies},
                          {"profiles", endpoint.profiles},
-                         {"ingress", endpoint.ingress},
-                         {"egress", endpoint.egress}});
+                         {"chains", to_json(endpoint.chains)},
+                         {"staged", to_json(endpoint.staged)}});
   }
-  json directions = json::array();
-  for (const auto& direction : policy.directions) {
-    json tiers = json::array();
-    for (const auto& tier : direction.tiers) {
-      tiers.push_back({{"name", tier.name}, {"end", tier.end}, {"rules", to_json(tier.rules)}});
-    }
-    directions.push_back(
-        {{"tiers", std::move(tiers)}, {"profileRules", to_json(direction.profile_rules)}});
-  }
+  json chains = json::array();
+  for (const auto& chain : policy.chains) chains.push_back(to_json(chain));
   return {{"version", kPolicyVersion},
           {"generation", policy.generation},
           {"endpointSlots", policy.slots.endpoints},
           {"ruleSlots", std::move(rule_slots)},
           {"endpoints", std::move(endpoints)},
-          {"directions", std::move(directions)},
+          {"chains", std::move(chains)},
           {"cost", to_json(policy.cost)}};
 }
 
@@ -238,18 +274,24 @@ SavedPolicy summarize(const resolve::Resolved& resolved, const compile::Slots& s
     for (auto it = first; it != last; ++it) {
       if (*it->second.first == policy) return it->second.second;
     }
-    saved.directions.push_back(direction_of(resolved, policy));
-    known.emplace(key, std::pair(&policy, saved.directions.size() - 1));
-    return saved.directions.size() - 1;
+    saved.chains.push_back(chain_of(resolved, policy));
+    known.emplace(key, std::pair(&policy, saved.chains.size() - 1));
+    return saved.chains.size() - 1;
   };
   for (const auto& endpoint : resolved.endpoints) {
-    const auto key = fmt::format("{} | {}", fmt::join(endpoint.policies, " "),
-                                 fmt::join(endpoint.profiles, " "));
-    saved.endpoints.push_back({.host_endpoint = endpoint.host_endpoint,
-                               .policies = endpoint.policies,
-                               .profiles = endpoint.profiles,
-                               .ingress = index_of("ingress " + key, endpoint.chains[NW_CHAIN_INGRESS]),
-                               .egress = index_of("egress " + key, endpoint.chains[NW_CHAIN_EGRESS])});
+    auto& summary = saved.endpoints.emplace_back(EndpointSummary{.host_endpoint = endpoint.host_endpoint,
+                                                                 .policies = endpoint.policies,
+                                                                 .staged_policies = endpoint.staged_policies,
+                                                                 .profiles = endpoint.profiles,
+                                                                 .chains = {},
+                                                                 .staged = {}});
+    const auto key = fmt::format("{} | {} | {}", fmt::join(endpoint.policies, " "),
+                                 fmt::join(endpoint.staged_policies, " "), fmt::join(endpoint.profiles, " "));
+    for (std::uint32_t chain = 0; chain <= NW_CHAIN_PRE_DNAT; ++chain) {
+      const auto name = fmt::format("{} {}", chain, key);
+      if (endpoint.has(chain)) summary.chains.emplace(chain, index_of(name, endpoint.chains[chain]));
+      if (endpoint.staged[chain]) summary.staged.emplace(chain, index_of("staged " + name, *endpoint.staged[chain]));
+    }
   }
   return saved;
 }
@@ -265,23 +307,14 @@ Result<SavedPolicy> read_policy(const std::string& run_dir) {
   policy.generation = in.u32(from, "generation");
   policy.slots = slots_from(in, from);
   policy.cost = cost_from(in, in.object(from, "cost"));
-  for (const auto& entry : in.array(from, "directions")) {
-    DirectionSummary direction;
-    for (const auto& tier : in.array(entry, "tiers")) {
-      direction.tiers.push_back(
-          {in.text(tier, "name"), in.text(tier, "end"), rules_from(in, in.array(tier, "rules"))});
-    }
-    direction.profile_rules = rules_from(in, in.array(entry, "profileRules"));
-    policy.directions.push_back(std::move(direction));
-  }
-  if (policy.directions.empty() && !in.array(from, "endpoints").empty()) in.reject();
+  for (const auto& entry : in.array(from, "chains")) policy.chains.push_back(chain_from(in, entry));
   for (const auto& entry : in.array(from, "endpoints")) {
-    const std::size_t most = policy.directions.empty() ? 0 : policy.directions.size() - 1;
     policy.endpoints.push_back({.host_endpoint = in.text(entry, "name"),
                                 .policies = in.texts(entry, "policies"),
+                                .staged_policies = in.texts(entry, "stagedPolicies"),
                                 .profiles = in.texts(entry, "profiles"),
-                                .ingress = in.number(entry, "ingress", most),
-                                .egress = in.number(entry, "egress", most)});
+                                .chains = chains_from(in, in.object(entry, "chains"), policy.chains.size()),
+                                .staged = chains_from(in, in.object(entry, "staged"), policy.chains.size())});
   }
   if (!in.ok()) return fail(Errc::abi, path + " is not a policy file of this version");
   return policy;

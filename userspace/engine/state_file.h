@@ -26,7 +26,7 @@ struct SavedState {
 // One rule in words. Several resolved rules of one origin (split named ports) are one line.
 struct RuleSummary {
   resolve::Origin origin;
-  std::string action;           // "Allow", "Deny", "Pass"
+  std::string action;           // "Allow", "Deny", "Pass", "Log"
   std::string match;            // "TCP from 10.0.0.0/8 to port 80"; empty: everything
   bool operator==(const RuleSummary&) const = default;
 };
@@ -34,22 +34,24 @@ struct RuleSummary {
 struct TierSummary {
   std::string name;
   std::string end;              // "Deny", "Pass"
+  bool staged = false;          // only staged policies make it count
   std::vector<RuleSummary> rules;
   bool operator==(const TierSummary&) const = default;
 };
 
-struct DirectionSummary {
+struct ChainSummary {
   std::vector<TierSummary> tiers;
   std::vector<RuleSummary> profile_rules;
-  bool operator==(const DirectionSummary&) const = default;
+  bool operator==(const ChainSummary&) const = default;
 };
 
 struct EndpointSummary {
   std::string host_endpoint;
   std::vector<std::string> policies;  // "tier/policy", in order
+  std::vector<std::string> staged_policies;
   std::vector<std::string> profiles;
-  std::size_t ingress = 0;            // in SavedPolicy::directions
-  std::size_t egress = 0;
+  std::map<std::uint32_t, std::size_t> chains;  // NW_CHAIN_* -> SavedPolicy::chains; those that there are
+  std::map<std::uint32_t, std::size_t> staged;  // likewise, with the staged policies in them; those that these change
   bool operator==(const EndpointSummary&) const = default;
 };
 
@@ -57,7 +59,7 @@ struct SavedPolicy {
   compile::Slots slots;
   std::uint32_t generation = 0;
   std::vector<EndpointSummary> endpoints;
-  std::vector<DirectionSummary> directions;  // endpoints with equal policy share them
+  std::vector<ChainSummary> chains;  // endpoints with equal policy share them
   compile::CostReport cost;
 };
 

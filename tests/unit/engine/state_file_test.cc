@@ -6,6 +6,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 using namespace nodewall;
 using engine::SavedState;
@@ -119,17 +120,76 @@ TEST_CASE("a policy file keeps the slots and the policy in words") {
   CHECK(read->slots == slots);
   CHECK(read->generation == 12);
   CHECK(read->endpoints == saved.endpoints);
-  CHECK(read->directions == saved.directions);
-  const auto& tier = read->directions.at(read->endpoints.at(0).ingress).tiers.at(0);
+  CHECK(read->chains == saved.chains);
+  const auto& tier = read->chains.at(read->endpoints.at(0).chains.at(NW_CHAIN_INGRESS)).tiers.at(0);
   CHECK(tier.rules.at(0).match == "TCP from 10.0.0.0/8 to port 80,8000-8080");
   CHECK(tier.end == "Deny");
+}
+
+TEST_CASE("a policy file has every chain of an endpoint, what staged policies would make of it, and Log rules") {
+  const RunDir dir;
+  resolve::Resolved resolved;
+  const auto rule = [](model::Action action, resolve::Origin origin) {
+    resolve::ResolvedRule made;
+    made.action = action;
+    made.protocols.set();
+    made.origin = std::move(origin);
+    return made;
+  };
+  const auto log = rule(model::Action::Log, {"default", "p", 0}), allow = rule(model::Action::Allow, {"default", "p", 1});
+  const auto staged = rule(model::Action::Deny, {"default", "p", 0, true});
+  resolve::EndpointPolicy endpoint;
+  endpoint.host_endpoint = "eth0";
+  endpoint.staged_policies = {"default/p"};
+  endpoint.chains[NW_CHAIN_PRE_DNAT].tiers = {{.name = "default", .rules = {log, allow}, .end = model::TierAction::Pass}};
+  endpoint.chains[NW_CHAIN_INGRESS].tiers = {{.name = "default", .rules = {log, allow}}};
+  endpoint.staged[NW_CHAIN_INGRESS].emplace().tiers = {{.name = "default", .rules = {staged, log, allow}}};
+  endpoint.staged[NW_CHAIN_FORWARD_EGRESS].emplace().tiers = {{.name = "new", .rules = {staged}, .staged = true}};
+  resolved.endpoints = {endpoint};
+  compile::Slots slots;
+  slots.rules = {{{NW_INGRESS, {"default", "p", 0}}, 6}, {{NW_INGRESS, {"default", "p", 0, true}}, 7}};
+  REQUIRE(engine::write_policy(dir.path, engine::summarize(resolved, slots)));
+  const auto read = engine::read_policy(dir.path);
+  REQUIRE(read);
+  CHECK(read->slots == slots);  // two policies of one name
+  const auto& it = read->endpoints.at(0);
+  CHECK(it.staged_policies == std::vector<std::string>{"default/p"});
+  CHECK(it.chains.size() == 3);  // ingress and egress always are
+  CHECK(it.staged.size() == 2);
+  const auto& before_nat = read->chains.at(it.chains.at(NW_CHAIN_PRE_DNAT)).tiers.at(0);
+  CHECK(before_nat.end == "Pass");
+  CHECK(before_nat.rules.at(0).action == "Log");
+  const auto& on_trial = read->chains.at(it.staged.at(NW_CHAIN_INGRESS)).tiers.at(0);
+  CHECK_FALSE(on_trial.staged);
+  CHECK(on_trial.rules.at(0).origin.staged);
+  CHECK_FALSE(on_trial.rules.at(1).origin.staged);
+  CHECK(read->chains.at(it.staged.at(NW_CHAIN_FORWARD_EGRESS)).tiers.at(0).staged);
+}
+
+TEST_CASE("a policy file of another version is refused: the history of counters is lost, nothing else") {
+  const RunDir dir;
+  REQUIRE(engine::write_policy(dir.path, {}));
+  std::ifstream file(dir.path + "/policy.json");
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  const auto at = text.find("\"version\":");
+  REQUIRE(at != std::string::npos);
+  CHECK(engine::read_policy(dir.path));
+  text.replace(at, std::string("\"version\":2").size(), "\"version\":1");
+  dir.put("policy.json", text);
+  CHECK_FALSE(engine::read_policy(dir.path));
 }
 
 TEST_CASE("a policy file with an endpoint of no rules or a slot twice is refused") {
   const RunDir dir;
   engine::SavedPolicy policy;
-  policy.endpoints = {{"eth0", {}, {}, 5, 0}};
-  policy.directions.resize(1);
+  policy.endpoints = {{.host_endpoint = "eth0", .policies = {}, .staged_policies = {}, .profiles = {}, .chains = {{NW_CHAIN_INGRESS, 5}}, .staged = {}}};
+  policy.chains.resize(1);
+  REQUIRE(engine::write_policy(dir.path, policy));
+  CHECK_FALSE(engine::read_policy(dir.path));
+  policy.endpoints[0].chains = {{NW_CHAIN_INGRESS, 0}};
+  REQUIRE(engine::write_policy(dir.path, policy));
+  CHECK(engine::read_policy(dir.path));
+  policy.endpoints[0].staged = {{NW_CHAIN_EGRESS, 1}};
   REQUIRE(engine::write_policy(dir.path, policy));
   CHECK_FALSE(engine::read_policy(dir.path));
   policy.endpoints.clear();
