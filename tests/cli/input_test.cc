@@ -76,7 +76,7 @@ TEST_CASE("a mistake in the arguments is named with one hint and exit code 2") {
 TEST_CASE("every command has help, on stdout, with exit code 0") {
   const Place place;
   for (const auto* verb : {"apply", "create", "replace", "delete", "get", "patch", "label", "validate", "version", "status",
-                           "show", "trace", "disarm", "arm"}) {
+                           "show", "events", "trace", "disarm", "arm"}) {
     CHECK_THAT(place.done({verb, "--help"}), ContainsSubstring("Usage: nodewall " + std::string(verb)));
   }
   CHECK_THAT(place.done({"--help"}), ContainsSubstring("apply"));

@@ -41,6 +41,9 @@ struct Arguments {
   bool json = false, pretty = false;
   std::string run_dir, bpffs;
   std::string topic;  // of show
+  bool follow = false;
+  std::string since, interface;        // of events
+  std::optional<std::uint32_t> limit;
   bool yes = false;
   PacketArguments packet;
   std::string node, facts, batch, engine = "all";
@@ -81,6 +84,8 @@ void declare_trace(CLI::App& app, Arguments& arguments);
 int run_trace(const Arguments& arguments);
 void declare_verify(CLI::App& app, Arguments& arguments);
 int run_verify(const Arguments& arguments);
+void declare_events(CLI::App& app, Arguments& arguments);
+int run_events(const Arguments& arguments);
 void declare_disarm(CLI::App& app, Arguments& arguments);
 int run_disarm(const Arguments& arguments);
 void declare_arm(CLI::App& app, Arguments& arguments);

@@ -24,6 +24,7 @@ constexpr Command kCommands[] = {
     {"show", "interfaces, policy, counters, conntrack or failsafe ports", declare_show, run_show},
     {"trace", "What becomes of a packet, and which rule decides", declare_trace, run_trace},
     {"verify", "Prove that the tables in the kernel say what the policy says", declare_verify, run_verify},
+    {"events", "Packets that Log rules matched", declare_events, run_events},
     {"disarm", "Take enforcement off; works without the daemon", declare_disarm, run_disarm},
     {"arm", "Allow enforcement again after disarm", declare_arm, run_arm},
 };
