@@ -19,6 +19,8 @@
 #define ETHERTYPE_MPLS_MULTICAST 0x8848
 #define ETHERTYPE_PPPOE_SESSION 0x8864
 #define ETHERTYPE_LEAST 0x0600 /* below: an 802.3 length */
+#define LLC_SNAP 0xaa
+#define LLC_IP 0x06
 
 #define PROTO_ICMP 1
 #define PROTO_TCP 6
@@ -82,13 +84,14 @@ static __always_inline int ethertype_is_vlan(__u16 ethertype) {
   return ethertype == ETHERTYPE_VLAN || ethertype == ETHERTYPE_QINQ || ethertype == ETHERTYPE_QINQ_OLD;
 }
 
-/* Logical-link control with a SNAP header can carry IP too; nobody needs it, so it is not let past unread. */
+/* Logical-link control can carry IP too, behind a SNAP header or at an access point of its own; nobody needs it, so it is not let past
+ * unread. */
 static __always_inline __u32 link_802_3(void *ctx, __u32 is_xdp, __u32 offset) {
   __u8 llc[8];
 
   if (load_bytes(ctx, is_xdp, offset, llc, sizeof(llc))) return NW_REASON_NOT_IP;
-  if (llc[0] != 0xaa || llc[1] != 0xaa) return NW_REASON_NOT_IP;
-  return NW_REASON_UNKNOWN_ETHERTYPE;
+  if (llc[0] == llc[1] && (llc[0] == LLC_SNAP || llc[0] == LLC_IP)) return NW_REASON_UNKNOWN_ETHERTYPE;
+  return NW_REASON_NOT_IP;
 }
 
 /* XDP has no protocol field beside the frame: the version says what it is. */

@@ -34,7 +34,7 @@ GOOD = {
 |---|---|---|---|
 | T-A1 | short frames are dropped | base: T-A1: a frame is dropped | passed |
 | T-A2 | the moon is full | – | not tested: no moon |
-| case 1 | closed | vector: case 1: it is closed | not run; decided differently: ajar |
+| case 1 | closed | vector: case 1: it is closed (not run) | not run; decided differently: ajar |
 """,
 }
 PAGE, TABLE = GOOD["docs/cases.md"], GOOD["tests/cases.txt"]

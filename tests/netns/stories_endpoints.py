@@ -103,7 +103,7 @@ def _(node):
     node.sees(closed="in:eth0:tcp/80", open="in:eth1:tcp/80")
 
 
-@story("T-R7: policy follows an interface's name: deleted, made again, renamed, moved to another namespace", links="eth0 eth1")
+@story("T-R7 T-U8: policy follows an interface's name: deleted, made again, renamed, moved to another namespace", links="eth0 eth1")
 def _(node):
     node.start()
     node.apply(host_endpoint("eth1") + host_endpoint("lan0", labels={"role": "lan"}))

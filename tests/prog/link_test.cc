@@ -63,6 +63,9 @@ TEST_CASE("T-V6 IP inside LLC and SNAP is not let past unread", "[link]") {
     CHECK(lab.send(hook, snap(0x86dd)) == denied(NW_REASON_UNKNOWN_ETHERTYPE));
     CHECK(lab.send(hook, Ethernet{} / Vlan{.type = 48} / Payload(Bytes{0xaa, 0xaa, 3, 0, 0, 0, 8, 0, 0x45})) ==
           denied(NW_REASON_UNKNOWN_ETHERTYPE));
+    // The access point that IP has of its own.
+    CHECK(lab.send(hook, Ethernet{.type = 23} / Payload(Bytes{0x06, 0x06, 3, 0x45, 0, 0, 20, 0, 1})) == denied(NW_REASON_UNKNOWN_ETHERTYPE));
+    CHECK(lab.send(hook, Ethernet{.type = 23} / Payload(Bytes{0xaa, 0x06, 3, 0x45, 0, 0, 20, 0, 1})) == allowed(NW_REASON_NOT_IP));
   }
 }
 

@@ -2,41 +2,14 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "lab.h"
+#include "samples.h"
 
 using namespace packet;
 using namespace prog;
 
 namespace {
 
-struct Sample {
-  const char* what;
-  Bytes frame;
-};
-
 constexpr std::size_t kEthernet = 14;
-
-std::vector<Sample> samples() {
-  const Payload data("data behind the headers");
-  const auto quoted = v4_from_host() / Udp{.source = 40000, .destination = 53} / Payload(8);
-  const auto quoted6 = v6_from_host() / Udp{.source = 40000, .destination = 53} / Payload(8);
-  return {
-      {"IPv4 TCP", Ethernet{} / Ipv4{} / Tcp{} / data},
-      {"IPv4 UDP", Ethernet{} / Ipv4{} / Udp{} / data},
-      {"IPv4 SCTP", Ethernet{} / Ipv4{} / Sctp{} / data},
-      {"IPv4 echo", Ethernet{} / Ipv4{} / Icmp{} / data},
-      {"IPv4 options", Ethernet{} / Ipv4{.options = Bytes(40, 1)} / Tcp{} / data},
-      {"IPv4 ICMP error", Ethernet{} / Ipv4{} / Icmp{.type = 3, .code = 3} / quoted},
-      {"IPv4 fragment", Ethernet{} / Ipv4{.more = true} / Tcp{} / data},
-      {"IPv4 QinQ", Ethernet{} / Vlan{.tpid = 0x88a8} / Vlan{} / Ipv4{} / Tcp{} / data},
-      {"IPv6 TCP", Ethernet{} / Ipv6{} / Tcp{} / data},
-      {"IPv6 UDP", Ethernet{} / Ipv6{} / Udp{} / data},
-      {"IPv6 echo", Ethernet{} / Ipv6{} / Icmp{.type = 128} / data},
-      {"IPv6 chain", Ethernet{} / Ipv6{} / Extension{.kind = 0, .length = 16} / Extension{.kind = 43} / Tcp{} / data},
-      {"IPv6 ICMP error", Ethernet{} / Ipv6{} / Icmp{.type = 1, .code = 4} / quoted6},
-      {"IPv6 neighbour", Ethernet{} / Ipv6{.source = "fe80::9", .hop_limit = 255} / Icmp{.type = 135} / Payload(24)},
-      {"IPv6 fragment", Ethernet{} / Ipv6{} / Fragment{.more = true} / Udp{} / data},
-  };
-}
 
 }  // namespace
 
@@ -216,4 +189,34 @@ TEST_CASE("T-G1 merged packets above 64 KB have length 0; others may not", "[mal
         denied(NW_REASON_MALFORMED));
   CHECK(lab.send(Hook::tc_ingress, Ethernet{} / Ipv6{.payload_length = 0} / Tcp{} / Payload(100), {.segments = 50}) ==
         allowed(NW_REASON_POLICY));
+}
+
+TEST_CASE("T-G5 a wrong checksum changes no verdict, and a reset with one ends nothing", "[malformed]") {
+  const auto spoilt = [](Bytes frame, std::size_t at) {
+    frame[at] ^= 0x5a;
+    return frame;
+  };
+  constexpr std::size_t kIpSum = 14 + 10, kTcpSum4 = 14 + 20 + 16, kTcpSum6 = 14 + 40 + 16;
+  for (const auto hook : kIngressHooks) {
+    Lab lab;
+    for (const auto& [port, wanted] : {std::pair{80, allowed(NW_REASON_POLICY)}, std::pair{81, denied(NW_REASON_TIER_DEFAULT)}}) {
+      const Tcp tcp{.source = 5000, .destination = static_cast<std::uint16_t>(port)};
+      for (const auto at : {kIpSum, kTcpSum4}) {
+        CHECK(lab.send(hook, spoilt(Ethernet{} / Ipv4{} / tcp, at)) == wanted);
+        lab.forget_flows();
+      }
+      CHECK(lab.send(hook, spoilt(Ethernet{} / Ipv6{} / tcp, kTcpSum6)) == wanted);
+      lab.forget_flows();
+    }
+    const auto from_peer = [](std::uint8_t flags) -> Bytes { return Ethernet{} / Ipv4{} / Tcp{.source = 5000, .destination = 80, .flags = flags}; };
+    REQUIRE(lab.send(hook, from_peer(kSyn)) == allowed(NW_REASON_POLICY));
+    REQUIRE(lab.send(Hook::tc_egress, Ethernet{} / v4_from_host() / Tcp{.source = 80, .destination = 5000, .flags = kSyn | kAck}) ==
+            allowed(NW_REASON_ESTABLISHED));
+    REQUIRE(lab.send(hook, from_peer(kAck)) == allowed(NW_REASON_ESTABLISHED));
+    // The host will not believe it. Traffic takes the mark away again.
+    CHECK(lab.send(hook, spoilt(from_peer(kRst), kTcpSum4)) == allowed(NW_REASON_ESTABLISHED));
+    CHECK(lab.send(hook, from_peer(kAck)) == allowed(NW_REASON_ESTABLISHED));
+    lab.pass_time(kSettings.reset_seen_ns + kSecond);
+    CHECK(lab.send(hook, from_peer(kAck)) == allowed(NW_REASON_ESTABLISHED));
+  }
 }

@@ -2,10 +2,14 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -14,6 +18,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cstdlib>
+#include <cstring>
 
 namespace prog {
 namespace {
@@ -72,6 +77,36 @@ bool Wire::send(const std::vector<std::uint8_t>& frame, bool headers_apart) cons
   message.msg_iov = parts;
   message.msg_iovlen = 2;
   return ::sendmsg(socket_.get(), &message, 0) == static_cast<ssize_t>(sizeof header + frame.size());
+}
+
+Tap::Tap(const std::string& interface) : device_(open("/dev/net/tun", O_RDWR | O_CLOEXEC)) {
+  REQUIRE(device_.valid());
+  ifreq request{};
+  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_NAPI | IFF_NAPI_FRAGS;
+  REQUIRE(ioctl(device_.get(), TUNSETIFF, &request) == 0);
+  REQUIRE(set_feature(interface, ETHTOOL_SGRO, 0));
+  REQUIRE(Node::run("ip link set " + interface + " up"));
+}
+
+bool Tap::send(const std::vector<std::uint8_t>& frame, std::size_t linear, std::size_t parts) const {
+  std::vector<iovec> pieces;
+  auto* data = const_cast<std::uint8_t*>(frame.data());
+  for (std::size_t at = 0; at < frame.size();) {
+    const auto size = std::min(at == 0 ? linear : parts, frame.size() - at);
+    pieces.push_back({data + at, size});
+    at += size;
+  }
+  return writev(device_.get(), pieces.data(), static_cast<int>(pieces.size())) == static_cast<ssize_t>(frame.size());
+}
+
+bool set_feature(const std::string& interface, std::uint32_t command, std::uint32_t value) {
+  const Fd any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_value setting{command, value};
+  ifreq request{};
+  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&setting);
+  return ioctl(any.get(), SIOCETHTOOL, &request) == 0;
 }
 
 }  // namespace prog

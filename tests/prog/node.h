@@ -39,4 +39,18 @@ class Wire {
   nodewall::Fd socket_;
 };
 
+// The far side of a tap device: what is written comes in on it, in as many parts as one likes, and nothing is merged or made linear.
+class Tap {
+ public:
+  explicit Tap(const std::string& interface);
+  // The first `linear` bytes (14 at least) are the linear part, the rest follows in parts of `parts` bytes.
+  bool send(const std::vector<std::uint8_t>& frame, std::size_t linear, std::size_t parts) const;
+
+ private:
+  nodewall::Fd device_;
+};
+
+// A feature of an interface: ETHTOOL_SGRO and the like with 0 or 1, ETHTOOL_SFLAGS with the flags.
+bool set_feature(const std::string& interface, std::uint32_t command, std::uint32_t value);
+
 }  // namespace prog
