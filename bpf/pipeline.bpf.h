@@ -133,6 +133,17 @@ static __always_inline void judge_again(const struct packet *packet, const struc
   judgement->answer.counter = NW_NO_RULE;
 }
 
+/* An address of the host, or one of its broadcast addresses, as the source of what comes from outside: whatever policy says of it, nobody
+ * else may bear it. Asked of first packets that would pass, so that floods of others pay nothing. */
+static __always_inline void refuse_spoofed(const struct packet *packet, const struct scene *scene, struct judgement *judgement) {
+  if (packet->direction != NW_INGRESS || (scene->interface_flags & NW_INTERFACE_LOOPBACK)) return;
+  if (verdict_of(&judgement->answer) != NW_ALLOW || judgement->answer.reason == NW_REASON_FORWARDED) return;
+  if (!bpf_map_lookup_elem(&nw_local, &packet->source)) return;
+  judgement->answer.reason = NW_REASON_MARTIAN;
+  judgement->answer.counter = NW_NO_RULE;
+  if (judgement->staged == NW_ALLOW) judgement->staged = NW_DENY;
+}
+
 static __always_inline void judge_known(struct judgement *judgement) {
   judgement->answer.verdict = NW_ALLOW;
   judgement->answer.reason = NW_REASON_ESTABLISHED;
@@ -148,7 +159,10 @@ NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *
   /* One image answers for all stages, so the later ones are asked along with the untracked one. */
   if (scene->untracked) {
     ask(packet, scene, judgement);
-    if (untracked_decided(judgement)) return 0;
+    if (untracked_decided(judgement)) {
+      refuse_spoofed(packet, scene, judgement);
+      return 0;
+    }
   }
   if (!is_tracked(packet, scene)) {
     if (!scene->untracked) ask(packet, scene, judgement);
@@ -164,10 +178,12 @@ NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *
     judge_known(judgement);
     forget_beside(judgement);
     judgement->answer.reason = NW_REASON_FAILSAFE;
-    if (state == CT_NEW)
-      conntrack_open(packet, settings, NW_CT_FAILSAFE, NW_NO_RULE);
-    else
+    if (state == CT_NEW) {
+      refuse_spoofed(packet, scene, judgement);
+      if (judgement->answer.reason == NW_REASON_FAILSAFE) conntrack_open(packet, settings, NW_CT_FAILSAFE, NW_NO_RULE);
+    } else {
       conntrack_rejudged(packet, 1, NW_NO_RULE);
+    }
     return 0;
   }
   if (state != CT_NEW) {
@@ -175,6 +191,7 @@ NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *
     return 0;
   }
   if (!scene->untracked) ask(packet, scene, judgement);
+  refuse_spoofed(packet, scene, judgement);
   flags = packet->forwarded ? NW_CT_FORWARDED : 0;
   if (verdict_of(&judgement->answer) == NW_ALLOW) conntrack_open(packet, settings, flags, judgement->answer.counter);
   return 0;

@@ -2,8 +2,8 @@
 import socket
 
 from frames import ICMPV6, UDP, Wire, icmpv6, ipv4, ipv6, udp
-from story import allow, deny, host_endpoint, policy, story, wait_until
-from stories_shapes import Inbox, counted, sees
+from story import allow, deny, host_endpoint, nodewall_configuration, policy, story, wait_until
+from stories_shapes import PAIRS, Inbox, counted, sees
 
 
 def _join_bridge(node):
@@ -231,3 +231,32 @@ def _group_mac(group):
         return b"\x33\x33" + socket.inet_pton(socket.AF_INET6, group)[12:]
     packed = socket.inet_aton(group)
     return b"\xff" * 6 if packed[3] == 255 else bytes((1, 0, 0x5E, packed[1] & 0x7F)) + packed[2:]
+
+
+@story("T-M4 T-S1: addresses that cannot be on the wire open nothing, though everything is allowed")
+def _(node):
+    node.start()
+    node.apply(host_endpoint("*", profiles=["projectcalico-default-allow"]))
+    node.wait_governed("eth0", "wildcard")
+    wire, inbox = Wire(node.client, "c-eth0"), Inbox(node.node, 6000)
+
+    def arrives(source, host):
+        data = f"from {source}".encode()
+        body = udp(source, host, 4000, 6000, data)
+        wire.send(0, ipv6(source, host, UDP, body) if ":" in source else ipv4(source, host, UDP, body))
+        return inbox.has(data)
+
+    for hook, shown in (("tc", "tc-ingress"), ("xdp", "xdp")):
+        node.apply(nodewall_configuration(ingressHooks=[{"interface": "eth0", "hook": hook}]))
+        wait_until(lambda: shown in [entry["hook"] for entry in node.interface("eth0").get("hooks", [])], f"eth0 is judged at {hook}")
+        for client, host in PAIRS:
+            node.expect(arrives(client, host), f"{hook}: what {client} sends does not arrive")
+        martians = counted(node, "martian")[0]
+        impossible = [("127.0.0.1", "10.77.0.2"), ("224.0.0.5", "10.77.0.2"), ("255.255.255.255", "10.77.0.2"), ("0.1.2.3", "10.77.0.2"),
+                      ("10.77.0.255", "10.77.0.2"), ("10.77.0.2", "10.77.0.2"), ("::1", "fd77::2"), ("ff02::1", "fd77::2"), ("fd77::2", "fd77::2")]
+        for source, host in impossible:
+            node.expect(not arrives(source, host), f"{hook}: a packet with the source {source} came in")
+        seen = counted(node, "martian")[0] - martians
+        node.expect(seen == len(impossible), f"{hook}: {seen} of {len(impossible)} were counted as martian")
+    inbox.close()
+    wire.close()

@@ -251,6 +251,13 @@ std::optional<Judgement> judge_headers(const Resolved& resolved, const EndpointP
   return reason ? std::optional(deny(reason)) : std::nullopt;
 }
 
+// What policy would let pass, with the host's own address or a broadcast address of its networks as the source: statement 52.
+bool is_spoofed(const Resolved& resolved, const PacketQuery& packet, const Sight& sight) {
+  return sight.ingress && packet.interface != "lo" &&
+         (std::ranges::binary_search(resolved.local_addresses, packet.source) ||
+          std::ranges::binary_search(resolved.broadcast_addresses, packet.source));
+}
+
 // The stages that ask policy (43). `ask` answers for one chain, NW_NEXT where there is none. `icmp_error`: what becomes of one that the
 // untracked stage says nothing about.
 ChainVerdict judge_stages(const Sight& sight, const Failsafe& failsafe, const std::optional<ChainVerdict>& icmp_error,
@@ -298,6 +305,12 @@ Judgement judge(const Resolved& resolved, const PacketQuery& packet, const Chain
     return endpoint.has(chain) ? ask(index, NW_VARIANT_ENFORCED, chain, packet) : ChainVerdict{};
   });
   if (any_staged && staged != icmp_error) judgement.staged = {staged.verdict == NW_ALLOW, staged.origin.staged ? staged.origin : resolve::Origin{}};
+  if (judgement.allow && judgement.reason != NW_REASON_FORWARDED && is_spoofed(resolved, packet, sight)) {
+    judgement.allow = false;
+    judgement.reason = NW_REASON_MARTIAN;
+    judgement.origin = {};
+    if (judgement.staged) judgement.staged->allow = false;
+  }
   return judgement;
 }
 
