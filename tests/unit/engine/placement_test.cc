@@ -93,7 +93,7 @@ TEST_CASE("an alias has the policy of the endpoint that it stands for") {
   const auto whole = engine::with_aliases(resolved, slots({{"a", 0}, {"b", 1}}), {{4, "b"}});
   REQUIRE(whole.resolved.endpoints.size() == 3);
   CHECK(whole.slots.endpoints.at(whole.resolved.endpoints.back().host_endpoint) == 4);
-  CHECK(whole.resolved.endpoints.back().ingress == resolved.endpoints.at(1).ingress);
+  CHECK(whole.resolved.endpoints.back().chains[NW_CHAIN_INGRESS] == resolved.endpoints.at(1).chains[NW_CHAIN_INGRESS]);
 }
 
 TEST_CASE("a slot that interfaces still point to is not given to another host endpoint") {
