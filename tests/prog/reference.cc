@@ -208,7 +208,8 @@ Outcome policy(const Ip& ip, Hook hook) {
   if (ip.protocol == kUdp) allow = port() == 53;
   if (ip.protocol == kSctp) allow = !out && port() == 80;
   if (is_icmp(ip)) allow = ip.body[0] == (ip.v4 ? 8 : 128);
-  return allow && is_peer(out ? ip.destination : ip.source) ? allowed(NW_REASON_POLICY) : denied(NW_REASON_TIER_DEFAULT);
+  if (!allow || !is_peer(out ? ip.destination : ip.source)) return denied(NW_REASON_TIER_DEFAULT);
+  return !out && is_local(ip.source) ? denied(NW_REASON_MARTIAN) : allowed(NW_REASON_POLICY);
 }
 
 Outcome read(Span frame, Hook hook) {
