@@ -6,40 +6,12 @@ import socket
 import struct
 import time
 
-from story import CommandFailed, allow, deny, host_endpoint, policy, queue_drops, story, wait_until
-
-FORBIDDEN = "1000-1999"
-ALLOWED = 5000
-
-
-class Traffic:
-    """A stream of forbidden first packets, and an allowed flow beside it. check() demands that none of the first came in and none of the
-    other was lost."""
-
-    def __init__(self, node, rate):
-        self._node = node
-        node.count(forbidden=f"tcp dport {FORBIDDEN}", allowed=f"udp dport {ALLOWED}")
-        self._drops = queue_drops()
-        self._allowed = node.flood(protocol="udp", sport=7777, dport=ALLOWED, rate=1000)
-        self._forbidden = node.flood(dport=FORBIDDEN, rate=rate, spread=True)
-        wait_until(lambda: node.counted("allowed") > 0, "the allowed flow arrives")
-
-    def check(self, at_least=1):
-        forbidden, allowed = self._forbidden.stop(), self._allowed.stop()
-        # What the kernel's own queue lost was never judged.
-        queue = queue_drops() - self._drops
-        came_in, arrived = self._node.counted("forbidden"), self._node.counted("allowed")
-        print(f"forbidden: {forbidden['sent']} offered in {forbidden['seconds']} s, {came_in} came in;"
-              f" allowed: {allowed['sent']} sent, {arrived} arrived; lost by the kernel's queue: {queue}")
-        self._node.expect(forbidden["sent"] >= at_least, f"only {forbidden['sent']} packets were offered, not {at_least}")
-        self._node.expect(came_in == 0, f"{came_in} forbidden packets came in")
-        self._node.expect(allowed["sent"] - arrived <= queue, f"{allowed['sent'] - arrived} packets of the allowed flow were lost")
-        return forbidden
+from story import CommandFailed, Traffic, allow, deny, host_endpoint, policy, story, wait_until
 
 
 def _close(node):
     node.start()
-    node.apply(policy("web", ingress=[allow("TCP", 80), allow("UDP", ALLOWED)]) + host_endpoint("*"))
+    node.apply(policy("web", ingress=[allow("TCP", 80), allow("UDP", Traffic.ALLOWED)]) + host_endpoint("*"))
     node.sees(open="in:eth0:tcp/80 in:eth0:tcp/22", closed="in:eth0:tcp/443 out:eth0:tcp/443")
 
 
@@ -115,7 +87,7 @@ def _(node):
     _close(node)
     flow = node.connect("in", "eth0", 80)
     # Both allow the flow and neither the forbidden ports; all else differs.
-    versions = [policy("web", ingress=[allow("TCP", 80), allow("UDP", ALLOWED)]),
+    versions = [policy("web", ingress=[allow("TCP", 80), allow("UDP", Traffic.ALLOWED)]),
                 policy("web", ingress=[deny("TCP", "1000:1999"), allow("UDP", "4000:6000", source={"nets": ["10.77.0.0/24"]}),
                                        allow("TCP", 80), allow("TCP", 8080)])]
     path = next(f"{node.manifests}/{name}" for name in os.listdir(node.manifests) if "globalnetworkpolicy" in name)

@@ -35,7 +35,7 @@ class StoryEntry:
 
 
 def story(name, links="eth0", pod=False, measured=False):
-    """`measured`: it takes times or rates, and runs without neighbours."""
+    """`pod`: whether there is one, or the node's interface towards it. `measured`: it takes times or rates, and runs without neighbours."""
     def register(function):
         if name in STORIES or ";" in name or '"' in name:
             raise ValueError(f"two stories are called {name!r}, or CMake cannot have the name")
@@ -123,6 +123,34 @@ class Flood:
         if self._process.returncode != 0:
             raise Unexpected(f"the generator ended with {self._process.returncode}")
         return json.loads(out)
+
+
+class Traffic:
+    """A stream of forbidden first packets, and an allowed flow beside it. check() demands that none of the first came in and none of the
+    other was lost. `options` are the generator's: where to, for instance."""
+
+    FORBIDDEN = "1000-1999"
+    ALLOWED = 5000
+
+    def __init__(self, node, rate, **options):
+        self._node = node
+        node.count(forbidden=f"tcp dport {self.FORBIDDEN}", allowed=f"udp dport {self.ALLOWED}")
+        self._drops = queue_drops()
+        self._allowed = node.flood(protocol="udp", sport=7777, dport=self.ALLOWED, rate=1000, **options)
+        self._forbidden = node.flood(dport=self.FORBIDDEN, rate=rate, spread=True, **options)
+        wait_until(lambda: node.counted("allowed") > 0, "the allowed flow arrives")
+
+    def check(self, at_least=1):
+        forbidden, allowed = self._forbidden.stop(), self._allowed.stop()
+        # What the kernel's own queue lost was never judged.
+        queue = queue_drops() - self._drops
+        came_in, arrived = self._node.counted("forbidden"), self._node.counted("allowed")
+        print(f"forbidden: {forbidden['sent']} offered in {forbidden['seconds']} s, {came_in} came in;"
+              f" allowed: {allowed['sent']} sent, {arrived} arrived; lost by the kernel's queue: {queue}")
+        self._node.expect(forbidden["sent"] >= at_least, f"only {forbidden['sent']} packets were offered, not {at_least}")
+        self._node.expect(came_in == 0, f"{came_in} forbidden packets came in")
+        self._node.expect(allowed["sent"] - arrived <= queue, f"{allowed['sent'] - arrived} packets of the allowed flow were lost")
+        return forbidden
 
 
 def queue_drops():

@@ -8,7 +8,8 @@
     +---------+                       +------------------+                +-----+
 
 The node is .2 on every link and fd77:0:0:N::2; the client is .1, the pod 10.77.3.1. Neighbours are static: nothing but what a test
-sends is on the wire. The client reaches the pod through the node by eth0.
+sends is on the wire. Client and pod reach each other through the node by eth0. The pod's interface may have another name than a
+workload's: back0 is an interface as any other, docker0 a bridge with the pod's interface as its port.
 """
 import contextlib
 import json
@@ -23,7 +24,8 @@ import time
 from namespace import LAB_PREFIX, CommandFailed, Namespace, die_with_parent, run
 from probe import OPEN, EchoServers, Target, probe
 
-LINKS = {"eth0": 0, "eth1": 1, "br0": 2, "cali1234": 3, "wlan0": 4, "mac0": 5}
+LINKS = {"eth0": 0, "eth1": 1, "br0": 2, "cali1234": 3, "back0": 3, "docker0": 3, "wlan0": 4, "mac0": 5}
+POD = 3
 NODE_NAME = "node1"
 TCP_PORTS = (22, 80, 443, 2379, 6443, 8080, 9090, 30080)
 UDP_PORTS = (53, 123, 5000)
@@ -96,7 +98,7 @@ class Lab:
         for link in links:
             self.add_link(link)
         if pod:
-            self._connect_pod()
+            self._connect_pod("cali1234" if pod is True else pod)
         self.servers = EchoServers()
         self._cleanup.callback(self.servers.close)
         for namespace in filter(None, (self.node, self.client, self.pod)):
@@ -113,25 +115,38 @@ class Lab:
 
     def add_link(self, name):
         """A veth from the client to the node; `br0` makes a bridge of the node with the veth as its port."""
+        self._connect(self.client, f"c-{name}", name)
+
+    def _connect(self, peer, peer_interface, name):
         number = LINKS[name]
-        port = f"port{number}" if name.startswith("br") else name
-        self.client.ip(f"link add c-{name} address 02:77:00:00:{number:02x}:01 type veth"
-                       f" peer name {port} address 02:77:00:00:{number:02x}:02 netns {self.node.name}")
-        if port != name:
+        is_bridge = name.startswith(("br", "docker"))
+        port = f"port{number}" if is_bridge else name
+        peer.ip(f"link add {peer_interface} address 02:77:00:00:{number:02x}:01 type veth"
+                f" peer name {port} address 02:77:00:00:{number:02x}:02 netns {self.node.name}")
+        if is_bridge:
             self.node.ip(f"link add {name} address 02:77:00:00:{number:02x}:02 type bridge mcast_snooping 0",
                          f"link set {port} master {name}", f"link set {port} up")
         self.address(self.node, name, number, 2, 1)
-        self.address(self.client, f"c-{name}", number, 1, 2)
+        self.address(peer, peer_interface, number, 1, 2)
 
-    def _connect_pod(self):
-        number = LINKS["cali1234"]
-        self.pod.ip("link add p0 address 02:77:00:00:03:01 type veth"
-                    f" peer name cali1234 address 02:77:00:00:03:02 netns {self.node.name}")
-        self.address(self.node, "cali1234", number, 2, 1)
-        self.address(self.pod, "p0", number, 1, 2)
+    def _connect_pod(self, name):
+        self._connect(self.pod, "p0", name)
         self.node.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
         self.pod.ip("route add default via 10.77.3.2", "route add ::/0 via fd77:0:0:3::2")
         self.client.ip("route add 10.77.3.0/24 via 10.77.0.2", "route add fd77:0:0:3::/64 via fd77::2")
+
+    def publish(self, port, to, masquerade=False):
+        """What comes to this TCP port of the node's addresses goes to a port of the pod, as a NodePort or a container's published port does:
+        rules of the node's own, which no program of ours knows."""
+        lines = [f"tcp dport {port} fib daddr type local dnat ip to 10.77.{POD}.1:{to}",
+                 f"tcp dport {port} fib daddr type local dnat ip6 to [fd77:0:0:{POD}::1]:{to}"]
+        behind = ["ct status dnat masquerade"] if masquerade else []
+        self.node.exec("nft", "-f", "-", text_in="\n".join(
+            ["add table inet published", "delete table inet published", "add table inet published",
+             "add chain inet published arriving { type nat hook prerouting priority -100 ; }",
+             "add chain inet published leaving { type nat hook postrouting priority 100 ; }",
+             *(f"add rule inet published arriving {line}" for line in lines),
+             *(f"add rule inet published leaving {line}" for line in behind)]) + "\n")
 
     @staticmethod
     def address(namespace, interface, number, own, peer, peer_mac=None):
@@ -213,14 +228,15 @@ class Lab:
     # What is open.
 
     def targets(self, spec):
-        """in:eth0:tcp/80 (client to node), out:eth0:udp/53 (node to client; the pod on cali1234), via:eth0:tcp/80 (client to pod),
-        lo:eth0:tcp/80 (node to itself); tcp4/80 or icmp6 name one family, otherwise both are asked."""
+        """in:eth0:tcp/80 (client to node), out:eth0:udp/53 (node to client), via:eth0:tcp/80 (client to pod), from:eth0:tcp/80 (pod to client),
+        pod:eth0:tcp/80 (pod to the node's address on eth0), lo:eth0:tcp/80 (node to itself); `in` and `out` on the pod's interface are between
+        pod and node; tcp4/80 or icmp6 name one family, otherwise both are asked."""
         way, link, service = spec.split(":")
         match = re.fullmatch(r"(tcp|udp|icmp)([46]?)(?:/(\d+))?", service)
-        number = LINKS["cali1234"] if way == "via" else LINKS[link]
-        peer = self.pod if link == "cali1234" else self.client
-        namespace = peer if way in ("in", "via") else self.node
-        host = {"in": 2, "lo": 2, "out": 1, "via": 1}[way]
+        number = POD if way == "via" else LINKS[link]
+        peer = self.pod if LINKS[link] == POD or way in ("from", "pod") else self.client
+        namespace = self.node if way in ("out", "lo") else peer
+        host = 2 if way in ("in", "pod", "lo") else 1
         addresses = {"4": f"10.77.{number}.{host}", "6": f"fd77:0:0:{number:x}::{host}"}
         families = match[2] or "46"
         return [Target(namespace, match[1], addresses[family], int(match[3] or 0)) for family in families]
