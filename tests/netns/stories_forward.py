@@ -130,7 +130,7 @@ def _(node):
 def _(node):
     node.start()
     node.apply(host_endpoint("*") + forward("web", ingress=[allow("TCP", 80), allow("UDP", 5000)]))
-    judged = {"open": "via:eth0:tcp/80 in:eth0:tcp/22", "closed": "via:eth0:tcp/443 in:eth0:tcp/443 from:eth0:tcp/80"}
+    judged = {"open": "via:eth0:tcp/80 in:eth0:tcp/22", "closed": "via:eth0:tcp/443 in:eth0:tcp/443"}
     node.sees(**judged)
     flow = node.connect("via", "eth0", 80)
     traffic = Traffic(node, rate=10000, dst="10.77.3.1")
