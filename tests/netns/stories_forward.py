@@ -1,5 +1,7 @@
 """What applyOnForward policies do to traffic that the node forwards."""
-from story import allow, deny, host_endpoint, nodewall_configuration, policy, story, wait_until
+import signal
+
+from story import Traffic, allow, deny, host_endpoint, nodewall_configuration, policy, story, wait_until
 
 DEFAULT_ALLOW = ["projectcalico-default-allow"]
 
@@ -122,3 +124,20 @@ def _(node):
     node.sees(closed="via:eth0:tcp/8080")
     node.expect(not denied.echo(within=0.3), "a denied flow goes on")
     node.expect(allowed.echo() and outward.echo(), "a flow that is allowed was cut")
+
+
+@story("T-R1: kill -9 of the daemon and its restart let no forbidden packet through and lose none of a forwarded flow", pod=True, measured=True)
+def _(node):
+    node.start()
+    node.apply(host_endpoint("*") + forward("web", ingress=[allow("TCP", 80), allow("UDP", 5000)]))
+    judged = {"open": "via:eth0:tcp/80 in:eth0:tcp/22", "closed": "via:eth0:tcp/443 in:eth0:tcp/443"}
+    node.sees(**judged)
+    flow = node.connect("via", "eth0", 80)
+    traffic = Traffic(node, rate=10000, dst="10.77.3.1")
+    for signal_number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+        node.daemon.end(signal_number)
+        node.keeps(**judged, seconds=0.1)
+        node.start()
+        node.expect(flow.echo(), "an open connection was cut")
+    traffic.check(at_least=10000)
+    node.keeps(**judged, seconds=0.3)
