@@ -10,7 +10,7 @@ import struct
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
 XDP, TC_INGRESS, TC_EGRESS, TC_FORWARDED, TAG, SEGMENTS = 0, 1, 2, 3, 4, 8
 PAUSE_SHORT, PAUSE_FRAGMENT, PAUSE_LONG, OTHER_POLICY = 0x10, 0x20, 0x30, 0x40
-L3, LOOPBACK, UNGOVERNED, KEEP, DAMAGED = 1, 2, 4, 8, 16
+L3, LOOPBACK, UNGOVERNED, KEEP, DAMAGED, UNTRACKED, FORWARD, SERVICES = 1, 2, 4, 8, 16, 32, 64, 128
 HOST4, PEER4, HOST6, PEER6 = "10.0.0.2", "10.1.0.9", "fd00::2", "fd09::9"
 
 
@@ -79,6 +79,17 @@ def program_seeds():
     yield "tcp-no-endpoint", tcp_flow(v4, HOST4, PEER4, UNGOVERNED)
     l3 = [(XDP, 255, ipv4(PEER4, HOST4, 17, udp(53, 999))), (TC_INGRESS, 30, ipv6(PEER6, HOST6, 6, tcp(1, 80, 2)))]
     yield "l3", scene(L3, *l3)
+    away4, away6 = "192.0.2.5", "fd99::5"
+    through = lambda flags, wrap, peer, away: scene(
+        flags, (XDP, 255, wrap(peer, away, 6, tcp(40000, 80, 2))), (TC_FORWARDED, 255, wrap(away, peer, 6, tcp(80, 40000, 18))),
+        (TC_FORWARDED, 255, wrap(peer, away, 6, tcp(40000, 80, 2))), (TC_INGRESS, 255, wrap(away, peer, 6, tcp(80, 40000, 18))),
+        (XDP | OTHER_POLICY, 255, wrap(peer, away, 6, tcp(40000, 80, 16))), (TC_INGRESS, 255, wrap(away, peer, 6, tcp(80, 40000, 16))))
+    yield "forward-v4", through(FORWARD, v4, PEER4, away4)
+    yield "forward-v6", through(FORWARD | UNTRACKED, v6, PEER6, away6)
+    yield "untracked", scene(UNTRACKED, (XDP, 255, v4(PEER4, HOST4, 17, udp(9, 53))), (TC_EGRESS, 255, v4(HOST4, PEER4, 17, udp(53, 9))),
+                             (XDP, 255, v4(PEER4, HOST4, 6, tcp(5, 22, 2))), (XDP, 255, v4(PEER4, HOST4, 1, icmp(3, 1, ipv4(HOST4, PEER4, 17, udp(53, 9))))))
+    yield "service", scene(FORWARD | SERVICES, (XDP, 255, v4(PEER4, HOST4, 6, tcp(5, 8052, 2))), (XDP, 255, v4(PEER4, HOST4, 6, tcp(5, 8058, 2))),
+                           (TC_FORWARDED, 255, v4(HOST4, PEER4, 6, tcp(8058, 5, 18))), (XDP, 255, v4(PEER4, HOST4, 6, tcp(5, 8058, 16))))
     yield "loopback", scene(LOOPBACK, (XDP, 255, v4("127.0.0.1", "127.0.0.1", 17, udp(1, 53))))
     yield "failsafe", scene(0, (XDP, 255, v4("10.9.0.1", HOST4, 6, tcp(5, 22, 2))), (TC_EGRESS, 255, v4(HOST4, PEER4, 17, udp(67, 68))))
     yield "udp-answer", scene(0, (TC_EGRESS, 255, v4(HOST4, PEER4, 17, udp(9, 53))), (XDP, 255, v4(PEER4, HOST4, 17, udp(53, 9))))

@@ -1,7 +1,7 @@
 // The whole program, stage after stage, on any frames: XDP, tc ingress and tc egress, with state from one packet to the next.
 //
 // Input: a byte for the interface (bit 0: no Ethernet header; bit 1: loopback; bit 2: no host endpoint; bit 3: established flows
-// are kept; bit 4: damaged image), then up to 12 packets: a control byte, a place where the frame is split, a length of two bytes, the
+// are kept; bit 4: damaged image; bit 5: untracked chains; bit 6: forward and preDNAT chains; bit 7: NodePorts, and a limit to logging), then up to 12 packets: a control byte, a place where the frame is split, a length of two bytes, the
 // frame. Control: bits 0..1 hook (XDP, tc ingress, tc egress, tc egress of a forwarded packet), bit 2 a tag in metadata, bit 3 several
 // segments, bits 4..5 time that passed, bit 6 the other policy goes live.
 //
@@ -50,6 +50,9 @@ struct Scene {
   bool is_governed = true;
   bool keeps = false;
   bool is_damaged = false;
+  bool has_untracked = false;
+  bool has_forward = false;
+  bool has_services = false;
   std::vector<Packet> packets;
 };
 
@@ -67,6 +70,9 @@ Scene scene_from(fuzz::Input& input) {
   scene.is_governed = !(flags & 4);
   scene.keeps = flags & 8;
   scene.is_damaged = flags & 16;
+  scene.has_untracked = flags & 32;
+  scene.has_forward = flags & 64;
+  scene.has_services = flags & 128;
   while (!input.empty() && scene.packets.size() < kMostPackets) {
     Packet packet;
     const auto control = input.byte();
@@ -128,17 +134,25 @@ void put_policy(std::uint32_t generation, bool is_damaged) {
 void put_scene(const Scene& scene) {
   const auto& maps = program_maps;
   for (const auto* map : {maps.settings, maps.failsafe, maps.failsafe_net, maps.interface, maps.local, maps.ct, maps.ct_new_in,
-                          maps.ct_new_out, maps.fragment, maps.ct_counter})
+                          maps.ct_new_out, maps.fragment, maps.ct_counter, maps.event_state})
     machine_reset(map);
   nw_settings settings{};
   settings.syn_sent_ns = settings.tcp_established_ns = settings.udp_ns = settings.generic_ns = 60 * kSecond;
   settings.fins_seen_ns = settings.reset_seen_ns = settings.icmp_ns = 5 * kSecond;
   settings.flags = scene.keeps ? NW_SETTING_KEEP_ESTABLISHED : 0;
+  if (scene.has_services) {
+    settings.service_port_ranges = 1;
+    settings.service_ports[0] = {.first = 8050, .last = 8060};
+    settings.log_interval_ns = kSecond;
+    settings.log_burst = 2;
+  }
   put(maps.settings, __u32{0}, settings);
   put_failsafe();
   const nw_interface interface{.endpoint = 0,
                                .counter = kCounter,
-                               .flags = (scene.is_l3 ? NW_INTERFACE_L3 : 0) | (scene.is_loopback ? NW_INTERFACE_LOOPBACK : 0),
+                               .flags = (scene.is_l3 ? NW_INTERFACE_L3 : 0) | (scene.is_loopback ? NW_INTERFACE_LOOPBACK : 0) |
+                                        (scene.has_untracked ? NW_INTERFACE_UNTRACKED | NW_INTERFACE_STRICT_INGRESS : 0) |
+                                        (scene.has_forward ? NW_INTERFACE_FORWARD | NW_INTERFACE_STRICT_INGRESS | NW_INTERFACE_STRICT_EGRESS : 0),
                                .pad = 0};
   if (scene.is_governed) put(maps.interface, kInterface, interface);
   for (const auto* text : {"10.0.0.2", "fd00::2"}) {
@@ -197,6 +211,10 @@ Outcome run(const Packet& packet, const Scene& scene, bool is_split) {
   Frame frame(packet.frame, is_split ? std::min(packet.split, size) : size);
   Outcome outcome;
   outcome.allow = run_hook(packet, frame);
+  const bool is_egress = packet.hook == kTcEgress || packet.hook == kTcForwarded;
+  // What staged policies would change is counted beside the reason.
+  for (const auto beside : {NW_COUNT_STAGED_DENY, NW_COUNT_STAGED_ALLOW})
+    machine_forget(program_maps.counter, nw_counter_index(kCounter, is_egress ? NW_EGRESS : NW_INGRESS, beside));
   std::uint32_t index = 0;
   const auto* count = static_cast<const nw_count*>(machine_only_entry(program_maps.counter, &index));
   if (!scene.is_governed) {
@@ -204,7 +222,6 @@ Outcome run(const Packet& packet, const Scene& scene, bool is_split) {
     return outcome;
   }
   fuzz::require(count != nullptr, "a packet has one reason");
-  const bool is_egress = packet.hook == kTcEgress || packet.hook == kTcForwarded;
   outcome.reason = index - nw_counter_index(kCounter, is_egress ? NW_EGRESS : NW_INGRESS, 0);
   fuzz::require(outcome.reason != NW_REASON_NONE && outcome.reason < NW_REASON_COUNT, "the reason is one of the list");
   fuzz::require(count->packets == (packet.hook != kXdp && packet.has_segments ? 3U : 1U), "a packet is counted as its segments");

@@ -22,6 +22,66 @@ spec:
   types: [Ingress, Egress]
 )";
 
+// Every other kind of policy, beside each of the two.
+constexpr std::string_view kKinds = R"(
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: forward}
+spec:
+  applyOnForward: true
+  order: 10
+  types: [Ingress, Egress]
+  ingress:
+    - {action: Log, protocol: TCP}
+    - {action: Allow, protocol: TCP, destination: {ports: [80]}}
+    - {action: Pass, protocol: UDP}
+  egress:
+    - {action: Allow, protocol: TCP, destination: {ports: [80, 443]}}
+    - {action: Log}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: pre}
+spec:
+  applyOnForward: true
+  preDNAT: true
+  ingress:
+    - {action: Deny, protocol: TCP, destination: {ports: ["8050:8055"]}}
+    - {action: Allow, protocol: UDP, destination: {ports: [54]}}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: untracked}
+spec:
+  applyOnForward: true
+  doNotTrack: true
+  types: [Ingress, Egress]
+  ingress:
+    - {action: Log, protocol: UDP, destination: {ports: [53]}}
+    - {action: Allow, protocol: UDP, destination: {ports: [53]}}
+    - {action: Deny, protocol: ICMP, icmp: {type: 3}}
+  egress:
+    - {action: Allow, protocol: UDP, source: {ports: [53]}}
+---
+apiVersion: projectcalico.org/v3
+kind: StagedGlobalNetworkPolicy
+metadata: {name: p}
+spec:
+  order: 1
+  ingress:
+    - {action: Deny, source: {nets: [10.9.0.0/16]}}
+---
+apiVersion: projectcalico.org/v3
+kind: StagedGlobalNetworkPolicy
+metadata: {name: pre2}
+spec:
+  applyOnForward: true
+  preDNAT: true
+  ingress:
+    - {action: Deny, protocol: TCP}
+)";
+
 constexpr std::string_view kFirst = R"(
   ingress:
     - {action: Deny, source: {nets: [10.9.0.0/24]}}
@@ -47,7 +107,7 @@ constexpr std::string_view kSecond = R"(
 )";
 
 std::vector<nw_line> image_of(std::string_view rules) {
-  const auto decoded = config::decode(std::string(kEndpoint) + std::string(rules), "policy");
+  const auto decoded = config::decode(std::string(kEndpoint) + std::string(rules) + std::string(kKinds), "policy");
   require(decoded.ok(), decoded.ok() ? "" : config::to_string(decoded.diagnostics.front()));
   model::ResourceSet resources;
   for (const auto& one : decoded.resources) resources.emplace(one.resource.id(), one.resource);

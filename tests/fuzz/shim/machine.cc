@@ -157,6 +157,11 @@ void machine_reset(const void* map) {
   table.in_use.clear();
 }
 
+void machine_forget(const void* map, __u32 index) {
+  auto& table = table_of(map);
+  if (std::erase(table.in_use, index) > 0) table.cells[index].reset();
+}
+
 void machine_set_clock(__u64 ns) { now_ns = ns; }
 
 void* machine_only_entry(const void* map, void* key) {

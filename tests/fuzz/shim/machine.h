@@ -34,6 +34,7 @@ void machine_map(const void *map, __u32 type, __u32 key_size, __u32 value_size, 
 void *machine_add_inner(const void *map, __u32 value_size, __u32 most);
 void machine_go_live(const void *map, const void *inner);
 void machine_reset(const void *map);
+void machine_forget(const void *map, __u32 index); /* an entry of an array is as if it had never been asked for */
 void machine_set_clock(__u64 ns);
 /* The only entry of a map: its key is written to `key`. Null when it has none or several. */
 void *machine_only_entry(const void *map, void *key);
