@@ -165,6 +165,21 @@ static __always_inline int ct_expired(const struct packet *packet, const struct 
   return now > seen && now - seen > ct_timeout(settings, found->entry, packet->protocol, found->confirmed);
 }
 
+/* A revoked flow asks for each packet: the policy may allow it one day. */
+static __always_inline int ct_asks_again(const struct nw_ct_entry *entry, const struct nw_settings *settings) {
+  if (entry->flags & NW_CT_REVOKED) return 1;
+  return entry->generation != policy_generation() && !(entry->flags & NW_CT_FAILSAFE) && !(settings->flags & NW_SETTING_KEEP_ESTABLISHED);
+}
+
+/* The policy denies the flow now. It stays known, with the end that began it: what the other end still sends would else be a first
+ * packet, and the denied end's packets the answers to it. */
+static __always_inline void ct_revoke(struct nw_ct_entry *entry) {
+  entry->seen_ns = bpf_ktime_get_coarse_ns();
+  if (entry->flags & NW_CT_REVOKED) return;
+  entry->flags |= NW_CT_REVOKED;
+  ct_count(NW_CT_COUNT_REVOKED);
+}
+
 /* What is known about the packet's flow. Touches the entry unless the policy has to be asked first. */
 NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_settings *settings) {
   struct nw_ct_key key;
@@ -184,8 +199,7 @@ NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_sett
     return CT_NEW;
   }
   if (!ct_belongs(packet, found.entry, a_is_source, &original)) return CT_NEW;
-  if (found.entry->generation != policy_generation() && !(found.entry->flags & NW_CT_FAILSAFE) &&
-      !(settings->flags & NW_SETTING_KEEP_ESTABLISHED))
+  if (ct_asks_again(found.entry, settings))
     return (original ? CT_REJUDGE : CT_REJUDGE_REPLY) | (found.entry->flags & NW_CT_FORWARDED ? CT_FORWARDED : 0);
   ct_touch(packet, &key, &found, original, now);
   return CT_KNOWN;
@@ -200,14 +214,13 @@ NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u
   if (!packet) return 0;
   a_is_source = ct_key(packet, &key);
   ct_count(NW_CT_COUNT_REJUDGED);
-  if (!allowed) {
-    if (!packet->near_is_host) ct_find_leg(&key, packet, a_is_source, &found);
-    ct_remove(&key);
-    ct_count(NW_CT_COUNT_REVOKED);
-    return 0;
-  }
   ct_find(&key, packet, a_is_source, &found);
   if (!found.entry) return 0;
+  if (!allowed) {
+    ct_revoke(found.entry);
+    return 0;
+  }
+  found.entry->flags &= ~NW_CT_REVOKED;
   found.entry->generation = policy_generation();
   found.entry->rule = rule;
   ct_touch(packet, &key, &found, a_is_source == !!(found.entry->flags & NW_CT_A_IS_SOURCE), bpf_ktime_get_coarse_ns());
@@ -220,9 +233,9 @@ static __always_inline int ct_opens_flow(const struct packet *packet) {
   return !packet_is_icmp(packet) || packet->icmp_type == icmp_echo_request(packet->is_v4);
 }
 
-static __always_inline int ct_is_closing(const struct nw_ct_entry *entry) {
+static __always_inline int ct_is_over(const struct nw_ct_entry *entry) {
   const __u32 fins = NW_CT_FIN_ORIGINAL | NW_CT_FIN_REPLY;
-  return (entry->flags & NW_CT_RST) || (entry->flags & fins) == fins;
+  return (entry->flags & (NW_CT_RST | NW_CT_REVOKED)) || (entry->flags & fins) == fins;
 }
 
 /* A first packet was allowed. `flags`: NW_CT_FAILSAFE, NW_CT_FORWARDED. */
@@ -252,12 +265,12 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
   } else if (found.entry) {
     const __u32 same = NW_CT_A_IS_SOURCE | NW_CT_FROM_HOST;
     /* A SYN on a flow in use changes nothing about it. */
-    if (!ct_is_closing(found.entry) && (found.entry->flags & same) == (flags & same)) {
+    if (!ct_is_over(found.entry) && (found.entry->flags & same) == (flags & same)) {
       found.entry->generation = generation;
       if (!found.confirmed) found.entry->seen_ns = now;
       return 0;
     }
-    if (!ct_is_closing(found.entry) && found.confirmed) return 0;
+    if (!ct_is_over(found.entry) && found.confirmed) return 0;
     ct_remove(&key);
   }
   entry.created_ns = entry.seen_ns = now;
@@ -294,7 +307,7 @@ static __always_inline int conntrack_quoted(const struct packet *quoted, const s
   __u32 a_is_source = ct_key(quoted, &key), original;
 
   ct_find(&key, quoted, a_is_source, &found);
-  return found.entry && ct_belongs(quoted, found.entry, a_is_source, &original) &&
+  return found.entry && !(found.entry->flags & NW_CT_REVOKED) && ct_belongs(quoted, found.entry, a_is_source, &original) &&
          !ct_expired(quoted, settings, &found, bpf_ktime_get_coarse_ns());
 }
 

@@ -43,11 +43,19 @@ static __always_inline void count_add(struct nw_count *count, const struct packe
   count->bytes += packet->length;
 }
 
+/* Where a look-up can only be in an inner map, Linux 6.10 and later replace it by code with the size of the map that the verifier was
+ * shown, which has one entry: the others would not be found. So there is a second map that it could be in, and never is. */
 static __always_inline void count_rule(const struct packet *packet, __u32 counter) {
   __u32 zero = 0;
   void *rules = bpf_map_lookup_elem(&nw_rule_counter, &zero);
 
-  if (rules) count_add(bpf_map_lookup_elem(rules, &counter), packet);
+  if (!rules) return;
+  if (counter >= NW_MAX_RULE_COUNTERS) {
+    rules = &nw_counter;
+    counter = 0;
+  }
+  asm volatile("" : "+r"(rules)); /* one look-up for both, not one each */
+  count_add(bpf_map_lookup_elem(rules, &counter), packet);
 }
 
 /* Staged policies count by their rules, and where they would change the verdict. */

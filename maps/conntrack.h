@@ -44,6 +44,7 @@ NW_ASSERT_SIZE(struct nw_ct_key, 40);
 #define NW_CT_FAILSAFE 32U     /* admitted by a failsafe port: policy is never asked again */
 #define NW_CT_ADOPTED 64U      /* seeded from the host's open sockets at first enforcement */
 #define NW_CT_A_IS_SOURCE 128U /* end a sent the first packet */
+#define NW_CT_REVOKED 512U     /* a later policy denies it: no packet passes by it; policy is asked for each, in the direction of the first */
 #define NW_CT_FORWARDED 256U   /* forwarded traffic: the forward chains are asked again, not the host's own */
 
 struct nw_ct_entry {

@@ -1,5 +1,6 @@
 """What applyOnForward policies do to traffic that the node forwards."""
 import signal
+import socket
 
 from story import Traffic, allow, deny, host_endpoint, nodewall_configuration, policy, story, wait_until
 
@@ -100,6 +101,45 @@ def _(node):
     for flow in (tls, tls6, outward):
         node.expect(flow.echo(), "a flow that is allowed was cut")
     node.expect(not any(flow.echo(within=0.3) for flow in web), "a denied flow came back")
+
+
+def _pushing_flow(node, namespace, address):
+    """(the client's end, the server's end) of a connection to a server that may speak unasked."""
+    server = namespace.socket(socket.AF_INET)
+    server.bind((address, 7000))
+    server.listen(1)
+    client = node.client.socket(socket.AF_INET)
+    client.settimeout(5)
+    client.connect((address, 7000))
+    accepted, _ = server.accept()
+    server.close()
+    return client, accepted
+
+
+def _hears(end, other, within):
+    other.settimeout(5)
+    other.send(b"anything")
+    end.settimeout(within)
+    try:
+        return bool(end.recv(64))
+    except OSError:
+        return False
+
+
+@story("T-C8: what a stopped flow's server still sends does not open it again, though the server may send as it likes", pod=True)
+def _(node):
+    node.start()
+    node.apply(host_endpoint("eth0", profiles=DEFAULT_ALLOW) + forward("most", types=["Ingress"], ingress=[allow()]))
+    node.wait_governed("eth0", "eth0")
+    flows = [_pushing_flow(node, node.node, "10.77.0.2"), _pushing_flow(node, node.pod, "10.77.3.1")]
+    for client, server in flows:
+        node.expect(_hears(server, client, 5) and _hears(client, server, 5), "a connection carries nothing")
+    node.apply(forward("most", types=["Ingress"], ingress=[deny("TCP", "7000:8080"), allow()]))
+    node.sees(closed="in:eth0:tcp/8080 via:eth0:tcp/8080", open="in:eth0:tcp/80 from:eth0:tcp/80 out:eth0:tcp/443")
+    for client, server in flows:
+        server.send(b"unasked")
+        node.expect(not _hears(server, client, 1), "the server hears a client whose flow was stopped")
+        node.expect(not _hears(client, server, 0.5), "the client hears the server of a flow that was stopped")
 
 
 @story("case 18: under establishedFlows Keep a forwarded flow goes on when its allow rule goes", pod=True)

@@ -134,6 +134,30 @@ def _staged(name, **spec):
     return manifest("StagedGlobalNetworkPolicy", name, {"selector": "role == 'node'"} | spec)
 
 
+def _would_deny(node, chain):
+    """Packets that the staged Deny rule would have denied in the chain."""
+    endpoint = json.loads(node.nodewall("show", "policy", "-j").stdout)["endpoints"][0]
+    rules = [it for tier in endpoint["staged"].get(chain, {}).get("tiers", []) for it in tier["rules"] if it["staged"] and it["action"] == "Deny"]
+    return sum(it.get("packets", 0) for it in rules)
+
+
+@story("a staged policy denies nothing and counts what it would deny, rule by rule, and in force it denies that", pod=True)
+def _(node):
+    node.start()
+    node.apply(host_endpoint("eth0", profiles=DEFAULT_ALLOW))
+    spec = {"applyOnForward": True, "types": ["Ingress"], "ingress": [deny("TCP", 80), allow()]}
+    judged = "in:eth0:tcp/80 via:eth0:tcp/80"
+    node.apply(_staged("no-web", **spec))
+    wait_until(lambda: json.loads(node.nodewall("show", "policy", "-j").stdout)["endpoints"][0]["staged"], "the staged policy is evaluated")
+    node.keeps(open=f"{judged} in:eth0:tcp/443 via:eth0:tcp/443", seconds=0.3)
+    for chain in ("ingress", "forward-ingress"):
+        node.expect(_would_deny(node, chain) > 0, f"no packet is counted that would be denied at {chain}")
+    counted = json.loads(node.nodewall("show", "counters", "-j").stdout)["staged"]
+    node.expect(any(it["interface"] == "eth0" and it["staged_deny"] > 0 for it in counted), f"show counters has {counted}")
+    node.apply(policy("no-web", **spec))
+    node.sees(closed=judged, open="in:eth0:tcp/443 via:eth0:tcp/443")
+
+
 @story("a staged policy of a flow that is known cuts nothing, and one that deletes a policy opens nothing", pod=True)
 def _(node):
     node.start()

@@ -60,13 +60,25 @@ TEST_CASE("staged policies are judged and counted beside, and decide nothing", "
     const auto before = lab.packets(NW_INGRESS, NW_COUNT_STAGED_DENY);
     CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
     CHECK(lab.last().staged == NW_DENY);
-    CHECK(lab.last().staged_counter != NW_NO_RULE);
+    const auto staged = lab.last().staged_counter;
+    REQUIRE(staged != NW_NO_RULE);
+    REQUIRE(staged != lab.last().rule_counter);
+    lab.forget_flows();
+    const auto counts = lab.datapath().rule_counters();
+    REQUIRE(counts);
+    const auto of_rule = (*counts)[staged].packets, of_policy = (*counts)[lab.last().rule_counter].packets;
+    CHECK(of_rule > 0);
+    CHECK(of_policy > 0);
+    CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
     CHECK(lab.send(hook, syn(81)) == allowed(kPolicy));
     CHECK(lab.last().staged == NW_ALLOW);
     CHECK(lab.last().staged_counter == NW_NO_RULE);
     CHECK(lab.send(hook, syn(80, kAck)) == allowed(kKnown));
     CHECK(lab.last().staged == NW_NEXT);
-    CHECK(lab.packets(NW_INGRESS, NW_COUNT_STAGED_DENY) == before + 1);
+    CHECK(lab.packets(NW_INGRESS, NW_COUNT_STAGED_DENY) == before + 2);
+    const auto rules = lab.datapath().rule_counters();
+    REQUIRE(rules);
+    CHECK((*rules)[staged].packets == of_rule + 1);
   }
 }
 

@@ -68,6 +68,7 @@ json flags_json(const kernel::ConntrackRow& row) {
   add(NW_CT_FAILSAFE, "failsafe");
   add(NW_CT_ADOPTED, "adopted");
   add(NW_CT_FORWARDED, "forwarded");
+  add(NW_CT_REVOKED, "revoked");
   return names;
 }
 

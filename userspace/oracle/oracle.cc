@@ -236,8 +236,7 @@ ChainVerdict judge_icmp_error(const Resolved& resolved, const EndpointPolicy& en
   return open ? ChainVerdict{NW_ALLOW, NW_REASON_FORWARDED, {}} : ChainVerdict{NW_DENY, NW_REASON_ICMP_UNRELATED, {}};
 }
 
-std::optional<Judgement> judge_headers(const Resolved& resolved, const EndpointPolicy& endpoint, const PacketQuery& packet,
-                                       const Sight& sight) {
+std::optional<Judgement> judge_headers(const EndpointPolicy& endpoint, const PacketQuery& packet, const Sight& sight) {
   if (is_v4_mapped(packet.source) || is_v4_mapped(packet.destination)) return deny(NW_REASON_V4_MAPPED);
   if (sight.ingress && packet.interface != "lo" && is_martian(packet)) return deny(NW_REASON_MARTIAN);
   // Whether an address of the host is a service's is known from the ports, so that is not asked before these were looked at.
@@ -285,7 +284,7 @@ Judgement judge(const Resolved& resolved, const PacketQuery& packet, const Chain
   const auto index = assignment->endpoint;
   const auto& endpoint = resolved.endpoints[index];
   const auto sight = sight_of(resolved, packet);
-  if (const auto early = judge_headers(resolved, endpoint, packet, sight)) return *early;
+  if (const auto early = judge_headers(endpoint, packet, sight)) return *early;
   const auto failsafe = failsafe_of(resolved.settings, packet, sight);
   std::optional<ChainVerdict> icmp_error;
   if (is_icmp_error(packet)) icmp_error = judge_icmp_error(resolved, endpoint, packet, sight);
