@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""The shape of a packet's cost: it does not grow with the policy, and stays within reach of a program that does nothing.
+
+    shape.py NODEWALL-BENCH     measures; exit 1 when the shape is broken in three measurements one after the other
+
+The margins are far from what is measured on an idle machine (bench/README.md): what crosses them three times is no noise. Needs root.
+"""
+import json
+import subprocess
+import sys
+
+MOST_GROWTH = 2.0      # dearest over cheapest packet, over the sizes of one scenario
+LEAST_SHARE = 0.04     # of the rate of an empty XDP program
+TRIES = 3
+SCENARIOS = 3          # acl and set by test run, acl over a veth pair
+COMMON = ["--families", "4", "--traffic", "denied", "--json", "--quiet"]
+RUNS = (
+    ["datapath", "--workloads", "acl", "set", "--sizes", "10", "10000", "--set-sizes", "100", "100000", "--engines", "nodewall-xdp",
+     "--rounds", "1", "--milliseconds", "20"],
+    ["pktrate", "--workloads", "acl", "--sizes", "10", "10000", "--engines", "empty-xdp", "nodewall-xdp", "--rounds", "3",
+     "--milliseconds", "200"],
+)
+
+
+def rows(bench):
+    for run in RUNS:
+        answer = subprocess.run([bench, *run, *COMMON], stdout=subprocess.PIPE, check=True, timeout=180)
+        for row in json.loads(answer.stdout)["rows"]:
+            yield {**row, "command": run[0]}
+
+
+def faults(measured):
+    """What is wrong, in words; and one line for each scenario that was looked at."""
+    wrong, seen = [], []
+    cost = {}
+    for row in measured:
+        if row["engine"].startswith("nodewall-") and row["unit"] == "ns/packet":
+            # The best of a run: what disturbs a measurement only ever makes it dearer.
+            cost.setdefault((row["command"], row["engine"], row["scenario"]), {})[row["size"]] = row["min"]
+        if row["unit"] == "of empty-xdp":
+            line = f"{row['engine']}, {row['scenario']} of {row['size']}: {row['value']:.2f} of the empty program"
+            (wrong if row["value"] < LEAST_SHARE else seen).append(line)
+    for (command, engine, scenario), by_size in cost.items():
+        growth = max(by_size.values()) / min(by_size.values())
+        line = f"{command}, {engine}, {scenario}: " + ", ".join(f"{size}: {ns:.0f} ns" for size, ns in sorted(by_size.items()))
+        (wrong if growth > MOST_GROWTH or len(by_size) < 2 else seen).append(f"{line}; grows {growth:.2f} times")
+    if len(cost) < SCENARIOS:
+        wrong.append(f"only {len(cost)} of {SCENARIOS} scenarios were measured")
+    return wrong, seen
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    for attempt in range(TRIES):
+        wrong, seen = faults(list(rows(sys.argv[1])))
+        print(f"measurement {attempt + 1}", *seen, *(f"BROKEN: {line}" for line in wrong), sep="\n  ")
+        if not wrong:
+            return 0
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
