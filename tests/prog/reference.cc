@@ -223,7 +223,7 @@ Outcome read(Span frame, Hook hook) {
   try {
     transport(ip);
   } catch (const Stop& stop) {
-    throw Stop{stop.reason == NW_REASON_SHORT && ip.first_fragment ? NW_REASON_FRAG_TINY : stop.reason};
+    throw Stop{stop.reason == NW_REASON_SHORT && ip.first_fragment ? std::uint32_t{NW_REASON_FRAG_TINY} : stop.reason};
   }
   neighbour(ip);
   icmp_error(ip, hook);

@@ -56,7 +56,7 @@ struct EventNames {
 struct EventContext {
   const resolve::Resolved* applied = nullptr;  // of names.generation
   const EventNames* names = nullptr;
-  std::string interface, host_endpoint;
+  std::string interface = {}, host_endpoint = {};
   Moment now;
 };
 

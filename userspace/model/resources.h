@@ -250,7 +250,7 @@ struct HookRule {
 struct NodewallConfiguration {  // object `default`
   std::optional<EstablishedFlows> established_flows;  // absent: Reevaluate
   std::vector<HookRule> ingress_hooks;                // spec.ingressHooks, the first match decides; none: auto
-  std::vector<Cidr> service_addresses;                // addresses of the host whose traffic a service sends elsewhere
+  std::vector<Cidr> service_addresses = {};           // addresses of the host whose traffic a service sends elsewhere
   bool operator==(const NodewallConfiguration&) const = default;
 };
 
