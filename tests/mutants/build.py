@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 
 from table import apply
 
@@ -42,7 +43,7 @@ class Tree:
 
     def prepare(self, programs):
         """Builds the test programs as they are, and what is preloaded into them."""
-        subprocess.run(["ninja", "-C", self.build, *programs], check=True)
+        subprocess.run(["ninja", "-C", self.build, *programs], check=True, stdout=sys.stderr)
         library = os.path.join(self.build, "mutants_preload.so")
         source = os.path.join(self.root, "tests/mutants/preload.c")
         run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-o", library, source, "-ldl"], self.root)

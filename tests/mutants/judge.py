@@ -11,7 +11,7 @@ from build import BuildFailed, Mutant
 
 SECONDS = 900  # for one test program; who takes longer is found too
 ENVIRONMENT = {"NODEWALL_SEED": "1", "NODEWALL_PAIRS": "4000"}
-IN_PROG = "prog [malformed],[link],[wire],[extension],[fragments],[icmp],[address],[failsafe],[conntrack],[stages]"
+IN_PROG = "prog [malformed],[link],[shapes],[extension],[fragments],[icmp],[address],[failsafe],[conntrack],[stages]"
 VECTORS = ("vector_tests every vector is answered as*", "vector_tests oracle*")
 ALL = {  # the first folders of a file -> everything that is asked about it
     "bpf": (IN_PROG, *VECTORS),
@@ -47,7 +47,7 @@ class Judge:
     def __init__(self, tree):
         self.tree = tree
         self.controls = {}  # test -> whether it passes without a mutant
-        self.lock = threading.Lock()
+        self.lock, self.locks = threading.Lock(), {}
 
     def _ask(self, program, words, built):
         """How the test program ends (None: it does not), and what it wrote."""
@@ -61,16 +61,23 @@ class Judge:
             return None, ""
         return ran.returncode, ran.stdout.decode(errors="replace")
 
+    def _passes(self, test):
+        name, _, filters = test.partition(" ")
+        built = os.path.join(self.tree.build, "bpf/nodewall.bpf.o")
+        code, output = self._ask(self.tree.binary(name), [filters] if filters else [], built)
+        return code == 0 and "<TestCase" in output
+
     def control(self, test):
-        """A test that fails must pass when nothing is broken, asked in the same way."""
+        """A test that fails must pass when nothing is broken, asked in the same way. One run answers for all that it holds."""
+        name, _, tag = test.partition(" ")
+        whole = IN_PROG if name == "prog" and tag in IN_PROG else name if name.startswith("unit_") else test
         with self.lock:
-            if test not in self.controls:
-                name, _, filters = test.partition(" ")
-                built = os.path.join(self.tree.build, "bpf/nodewall.bpf.o")
-                code, output = self._ask(self.tree.binary(name), [filters] if filters else [], built)
-                self.controls[test] = code == 0 and "<TestCase" in output
-            if not self.controls[test]:
-                raise Unsound(f"{test} fails without a mutant, or has no test")
+            lock = self.locks.setdefault(whole, threading.Lock())
+        with lock:
+            if whole not in self.controls:
+                self.controls[whole] = self._passes(whole)
+        if not self.controls[whole]:
+            raise Unsound(f"{whole} fails without a mutant, or has no test")
 
     def judge(self, entry):
         """{name, outcome, by, test, seconds}; outcome: killed, survived, error."""
