@@ -13,8 +13,10 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mutants"))
 
 import cases  # noqa: E402
+import table as mutants  # noqa: E402
 
 TEXT = (".cc", ".h", ".c", ".py", ".sh", ".md", ".txt", ".yaml", ".yml", ".json", ".cmake", ".service", ".in")
 CODE = (".cc", ".h", ".c", ".py", ".sh", ".yaml", ".cmake")
@@ -241,6 +243,12 @@ def check_marks(tree):
 def check_cases(tree):
     """Every case of tests/cases.txt has a test or a reason, no test names another, and docs/cases.md says so."""
     yield from cases.check_page(tree.root)
+
+
+def check_mutants(tree):
+    """Each mutant of tests/mutants/mutants.toml applies to the tree: its old text stands once in its file."""
+    for fault in mutants.faults(tree.root):
+        yield f"{mutants.TABLE}: {fault}"
 
 
 RULES = {name.removeprefix("check_"): rule for name, rule in list(globals().items()) if name.startswith("check_")}

@@ -11,6 +11,12 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import cases as CASES  # noqa: E402
 
+
+def mutant(number):
+    return f"[[mutant]]\nname = \"m{number}\"\nfile = \"maps/types.h\"\nold = \"#include <\"\nnew = \"#include <{number}\"\nask = [\"prog\"]\nwhy = \"no header\"\n"
+
+
+
 HOUSE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "house.py")
 GOOD = {
     "userspace/CMakeLists.txt": "\n".join([
@@ -28,6 +34,7 @@ GOOD = {
     "tests/cases.txt": "== Frames\nT-A1: short frames are dropped\nT-A2: the moon is full\n  not tested: no moon\ncase 1: closed\n  differs: ajar\n",
     "tests/unit/base/a.cc": 'TEST_CASE("T-A1: a frame "\n          "is dropped") {}\n',
     "tests/data/a.yaml": "- name: \"case 1: it is closed\"\n  packets:\n",
+    "tests/mutants/mutants.toml": "".join(mutant(number) for number in range(50)),
     "docs/cases.md": CASES.HEAD + """
 ## Frames
 | Case | What must hold | Tests | Outcome |
@@ -37,7 +44,7 @@ GOOD = {
 | case 1 | closed | vector: case 1: it is closed (not run) | not run; decided differently: ajar |
 """,
 }
-PAGE, TABLE = GOOD["docs/cases.md"], GOOD["tests/cases.txt"]
+PAGE, TABLE, MUTANTS = GOOD["docs/cases.md"], GOOD["tests/cases.txt"], GOOD["tests/mutants/mutants.toml"]
 BROKEN = [  # rule, file, its new text (None: deleted)
     ("arrows", "userspace/model/a.cc", '#include "compile/x.h"\n'),
     ("arrows", "userspace/model/a.cc", '#include "maps/policy.h"\n'),
@@ -69,6 +76,16 @@ BROKEN = [  # rule, file, its new text (None: deleted)
     ("length", "tests/long.cc", "x\n" * 400),
     ("words", "docs/b.md", "see /" + "home" + "/someone\n"),
     ("words", "docs/b.md", "as in " + "share" + "d" + "/docs\n"),
+    ("mutants", "tests/mutants/mutants.toml", None),
+    ("mutants", "tests/mutants/mutants.toml", MUTANTS + "[[mutant]\n"),
+    ("mutants", "tests/mutants/mutants.toml", MUTANTS + mutant(0)),
+    ("mutants", "tests/mutants/mutants.toml", MUTANTS.replace(mutant(7), "")),
+    ("mutants", "tests/mutants/mutants.toml", MUTANTS.replace("#include <7", "#include <")),
+    ("mutants", "tests/mutants/mutants.toml", MUTANTS.replace('"prog"', '"bench"', 1)),
+    ("mutants", "tests/mutants/mutants.toml", MUTANTS.replace("maps/types.h", "maps/gone.h", 1)),
+    ("mutants", "tests/mutants/mutants.toml", MUTANTS.replace("why = ", "because = ", 1)),
+    ("mutants", "tests/mutants/mutants.toml", MUTANTS + 'equivalent = ""\n'),
+    ("mutants", "maps/types.h", "#include <linux/types.h>\n#include <linux/types.h>\n"),
     ("cases", "tests/cases.txt", None),
     ("cases", "tests/cases.txt", ""),
     ("cases", "tests/cases.txt", TABLE.replace("  not tested: no moon\n", "")),

@@ -121,6 +121,16 @@ TEST_CASE("T-64 a chain that ends inside a header is dropped", "[extension]") {
   }
 }
 
+TEST_CASE("T-64 a chain that leads behind the end of the packet is dropped, though the frame goes on there", "[extension]") {
+  Lab lab(allow_all());
+  for (const auto hook : kIngressHooks)
+    for (const std::uint8_t kind : {0, 43, 51, 60, 135}) {
+      CAPTURE(int{kind});
+      // The header has 16 bytes, the packet ends behind 8 of them; what follows would be an allowed TCP header.
+      CHECK(lab.send(hook, Ethernet{} / Ipv6{.payload_length = 8} / Extension{.kind = kind, .length = 16} / Tcp{}) == denied(NW_REASON_SHORT));
+    }
+}
+
 TEST_CASE("T-65 T-66 T-69 no next header, ESP and unknown headers are judged by protocol, without ports", "[extension]") {
   Lab lab;
   for (const auto hook : kIngressHooks)

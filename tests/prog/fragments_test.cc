@@ -68,6 +68,23 @@ TEST_CASE("T-F3 T-F4 a later fragment without an allowed first is dropped, whate
     }
 }
 
+TEST_CASE("T-F3 T-F4 a fragment is a later one whichever bit of its offset is set", "[fragments]") {
+  // What would be let in if it were taken for a whole packet.
+  const Payload datagram(bytes(Udp{.destination = 53}));
+  for (const auto hook : kIngressHooks) {
+    Lab lab(allow_all());
+    for (unsigned bit = 0; bit < 13; ++bit) {
+      CAPTURE(bit);
+      const auto offset = static_cast<std::uint16_t>(1U << bit);
+      CHECK(lab.send(hook, Ethernet{} / Ipv4{.offset = offset, .protocol = kUdp} / datagram) == denied(kNoFirst));
+      CHECK(lab.send(hook, Ethernet{} / Ipv4{.more = true, .offset = offset, .protocol = kUdp} / datagram) == denied(kNoFirst));
+      CHECK(lab.send(hook, Ethernet{} / Ipv6{} / Fragment{.offset = offset, .next = kUdp} / datagram) == denied(kNoFirst));
+      CHECK(lab.send(hook, Ethernet{} / Ipv6{} / Fragment{.offset = offset, .more = true, .next = kUdp} / datagram) == denied(kNoFirst));
+    }
+    CHECK(lab.flows().empty());
+  }
+}
+
 TEST_CASE("T-F3 the later fragments of another id, peer or direction are not let in", "[fragments]") {
   Lab lab(allow_all());
   for (const auto& family : kFamilies) {

@@ -67,6 +67,21 @@ TEST_CASE("T-I2 an error must quote what the host sent to that peer from that po
   }
 }
 
+TEST_CASE("T-I2 an error must come to the address that sent what it quotes", "[icmp]") {
+  for (const auto hook : kIngressHooks) {
+    Lab lab;
+    open_flows(lab);
+    const Icmp unreachable{.type = 3, .code = 3, .id = 0, .sequence = 0}, unreachable6{.type = 1, .code = 4, .id = 0, .sequence = 0};
+    const Payload quoted(quoted4()), quoted_v6(quoted6());
+    CHECK(lab.send(hook, Ethernet{} / Ipv4{} / unreachable / quoted) == allowed(kRelated));
+    lab.set_local("10.0.0.2", NW_LOCAL_ADDRESS);
+    CHECK(lab.send(hook, Ethernet{} / Ipv4{.destination = "10.0.0.2"} / unreachable / quoted) == denied(kUnrelated));
+    CHECK(lab.send(hook, Ethernet{} / Ipv6{} / unreachable6 / quoted_v6) == allowed(kRelated));
+    lab.set_local("2001:db8::2", NW_LOCAL_ADDRESS);
+    CHECK(lab.send(hook, Ethernet{} / Ipv6{.destination = "2001:db8::2"} / unreachable6 / quoted_v6) == denied(kUnrelated));
+  }
+}
+
 TEST_CASE("T-I2 an error about a flow that is over is dropped", "[icmp]") {
   Lab lab;
   open_flows(lab);
@@ -190,7 +205,11 @@ TEST_CASE("T-I1 the host's own errors leave when they are about a flow or about 
   };
   CHECK(lab.send(Hook::tc_egress, out(Ipv4{} / Udp{} / Payload(8))) == allowed(kRelated));
   CHECK(lab.send(Hook::tc_egress, out(Ipv4{} / Udp{.destination = 54} / Payload(8))) == denied(kUnrelated));
-  CHECK(lab.send(Hook::tc_egress, out(Ipv4{.destination = "10.9.9.9"} / Udp{} / Payload(8))) == allowed(NW_REASON_FORWARDED));
+  const Bytes forwarded = Ipv4{.destination = "10.9.9.9"} / Udp{} / Payload(8);
+  CHECK(lab.send(Hook::tc_egress, out(forwarded)) == allowed(NW_REASON_FORWARDED));
+  // Nobody else is told.
+  CHECK(lab.send(Hook::tc_egress, Ethernet{} / v4_from_host("10.0.0.8") / Icmp{.type = 3, .code = 3, .id = 0, .sequence = 0} / Payload(forwarded)) ==
+        denied(kUnrelated));
 }
 
 TEST_CASE("T-I8 neighbour discovery passes with hop limit 255 and code 0 only", "[icmp]") {

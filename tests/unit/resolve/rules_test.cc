@@ -95,11 +95,11 @@ TEST_CASE("an ICMP criterion stands only in rules of one family and that family'
 
 TEST_CASE("port lists are merged, notPorts are their complement") {
   auto node = with_eth0();
-  auto written = rule(Action::Allow, "TCP", {port(80), port(443), port(81, 90), port(85)});
+  auto written = rule(Action::Allow, "TCP", {port(80), port(443), port(81, 90), port(85), port(92)});
   written.source.not_ports = {port(1, 1023), port(65535)};
   const auto rules = resolve_one(node, written);
   REQUIRE(rules.size() == 1);
-  CHECK(rules[0].destination.ports == std::vector<PortRange>{{80, 90}, {443, 443}});
+  CHECK(rules[0].destination.ports == std::vector<PortRange>{{80, 90}, {92, 92}, {443, 443}});
   CHECK(rules[0].source.ports == std::vector<PortRange>{{0, 0}, {1024, 65534}});
   CHECK(rules[0].protocols == only(6));
 }

@@ -1,0 +1,113 @@
+"""Judges mutants: asks tests, the likeliest first, until one fails."""
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+
+from build import BuildFailed, Mutant
+
+SECONDS = 900  # for one test program; who takes longer is found too
+ENVIRONMENT = {"NODEWALL_SEED": "1", "NODEWALL_PAIRS": "4000"}
+IN_PROG = "prog [malformed],[link],[shapes],[extension],[fragments],[icmp],[address],[failsafe],[conntrack],[stages]"
+VECTORS = ("vector_tests every vector is answered as*", "vector_tests oracle*")
+ALL = {  # the first folders of a file -> everything that is asked about it
+    "bpf": (IN_PROG, *VECTORS),
+    "maps": ("unit_compile", *VECTORS, IN_PROG),
+    "userspace/compile": ("unit_compile", *VECTORS),
+    "userspace/resolve": ("unit_resolve", *VECTORS),
+}
+
+
+def tests_of(mutant):
+    """All tests for a mutant, its own first."""
+    tests = list(mutant["ask"])
+    for folder, all_tests in ALL.items():
+        if mutant["file"].startswith(folder + "/"):
+            tests += [test for test in all_tests if test not in tests]
+    return tests
+
+
+def programs_of(mutants):
+    return sorted({test.split(" ")[0] for mutant in mutants for test in tests_of(mutant)})
+
+
+def failing_test(output):
+    names = re.findall(r'<TestCase name="([^"]*)"', output)
+    return names[-1] if names else ""
+
+
+class Unsound(Exception):
+    """A test fails without any mutant: it says nothing about one."""
+
+
+class Judge:
+    def __init__(self, tree):
+        self.tree = tree
+        self.controls = {}  # test -> whether it passes without a mutant
+        self.lock, self.locks = threading.Lock(), {}
+
+    def _ask(self, program, words, built):
+        """How the test program ends (None: it does not), and what it wrote."""
+        environment = dict(os.environ, **ENVIRONMENT)
+        if built is not None:
+            environment.update(LD_PRELOAD=self.tree.preload, NODEWALL_OBJECT=built)
+        try:
+            ran = subprocess.run([program, *words, "--abort", "--reporter", "xml"], env=environment, timeout=SECONDS,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        except subprocess.TimeoutExpired:
+            return None, ""
+        return ran.returncode, ran.stdout.decode(errors="replace")
+
+    def _passes(self, test):
+        name, _, filters = test.partition(" ")
+        built = os.path.join(self.tree.build, "bpf/nodewall.bpf.o")
+        code, output = self._ask(self.tree.binary(name), [filters] if filters else [], built)
+        return code == 0 and "<TestCase" in output
+
+    def control(self, test):
+        """A test that fails must pass when nothing is broken, asked in the same way. One run answers for all that it holds."""
+        name, _, tag = test.partition(" ")
+        whole = IN_PROG if name == "prog" and tag in IN_PROG else name if name.startswith("unit_") else test
+        with self.lock:
+            lock = self.locks.setdefault(whole, threading.Lock())
+        with lock:
+            if whole not in self.controls:
+                self.controls[whole] = self._passes(whole)
+        if not self.controls[whole]:
+            raise Unsound(f"{whole} fails without a mutant, or has no test")
+
+    def judge(self, entry):
+        """{name, outcome, by, test, seconds}; outcome: killed, survived, error."""
+        started = time.monotonic()
+        verdict = {"name": entry["name"], "outcome": "survived", "by": "", "test": ""}
+        folder = tempfile.mkdtemp(prefix="mutant-")
+        try:
+            verdict.update(self._judge(entry, folder))
+        except BuildFailed as problem:
+            lines = str(problem).splitlines()
+            verdict.update(outcome="killed", by="build", test=next((line for line in lines if "error:" in line), lines[-1] if lines else ""))
+        except (Unsound, RuntimeError, OSError, subprocess.SubprocessError) as problem:
+            verdict.update(outcome="error", test=str(problem))
+        finally:
+            shutil.rmtree(folder)
+        verdict["seconds"] = round(time.monotonic() - started, 1)
+        return verdict
+
+    def _judge(self, entry, folder):
+        mutant = Mutant(self.tree, entry, folder)
+        mutant.build()
+        for test in tests_of(entry):
+            name, _, filters = test.partition(" ")
+            code, output = self._ask(mutant.program(name), [filters] if filters else [], mutant.object)
+            if code == 0 and "<TestCase" not in output:
+                raise Unsound(f"{test} has no test")
+            if code == 0:
+                continue
+            self.control(test)
+            refused = mutant.object is not None and "verifier" in output and "BPF program load failed" in output
+            return {"outcome": "killed", "by": "verifier" if refused else test,
+                    "test": failing_test(output) if code is not None else f"not done after {SECONDS} s"}
+        return {}
