@@ -112,3 +112,14 @@ TEST_CASE("T-C8 a failsafe flow is never asked again", "[conntrack]") {
   CHECK(ssh.from_host(kAck) == allowed(kKnown));
   CHECK(ssh.from_peer(kAck) == allowed(kKnown));
 }
+
+TEST_CASE("T-C8 an error about a stopped flow is about no flow", "[conntrack]") {
+  Lab lab;
+  const Story story{.lab = lab};
+  story.establish();
+  const Bytes error = Ethernet{} / Ipv4{.source = "10.0.0.9"} / Icmp{.type = 3, .code = 1} / v4_from_host() / Tcp{.source = 80, .destination = 5000, .flags = kAck};
+  CHECK(lab.send(Hook::tc_ingress, error) == allowed(NW_REASON_RELATED));
+  lab.set_policy(deny_all());
+  CHECK(story.from_peer(kAck) == denied(kDefault));
+  CHECK(lab.send(Hook::tc_ingress, error) == denied(NW_REASON_ICMP_UNRELATED));
+}
