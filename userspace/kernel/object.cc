@@ -128,16 +128,16 @@ Status resize_conntrack(const DatapathOptions& options, nodewall_bpf* skeleton, 
 }
 
 // What is in `to` already is newer.
-void copy_flows(int from, int to) {
-  for (const auto& key : map_keys<nw_ct_key>(from)) {
-    nw_ct_entry entry{};
-    if (bpf_map_lookup_elem(from, &key, &entry) == 0) (void)bpf_map_update_elem(to, &key, &entry, BPF_NOEXIST);
-  }
+Status copy_flows(int from, int to) {
+  const auto flows = map_entries<nw_ct_key, nw_ct_entry>(from);
+  if (!flows) return fail(flows.error());
+  for (const auto& [key, entry] : *flows) (void)bpf_map_update_elem(to, &key, &entry, BPF_NOEXIST);
+  return {};
 }
 
 Status swap_conntrack(const DatapathOptions& options, int old, int grown) {
   const auto path = map_path(options, "nw_ct"), next = map_path(options, "nw_ct_next"), kept = map_path(options, "nw_ct_old");
-  copy_flows(old, grown);
+  if (auto copied = copy_flows(old, grown); !copied) return copied;
   if (bpf_obj_pin(old, kept.c_str()) != 0 && errno != EEXIST) return fail(errno_error("pin " + kept, errno));
   if (rename(next.c_str(), path.c_str()) != 0) return fail(errno_error("rename " + next, errno));
   return {};
@@ -219,7 +219,7 @@ Status finish_resize(const DatapathOptions& options, int flows) {
   const auto kept = map_path(options, "nw_ct_old");
   const Fd old(bpf_obj_get(kept.c_str()));
   if (!old.valid()) return errno == ENOENT ? Status() : fail(errno_error("open " + kept, errno));
-  copy_flows(old.get(), flows);
+  if (auto copied = copy_flows(old.get(), flows); !copied) return copied;
   if (unlink(kept.c_str()) != 0 && errno != ENOENT) return fail(errno_error("remove " + kept, errno));
   return {};
 }

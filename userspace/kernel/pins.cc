@@ -100,14 +100,17 @@ Status remove_pinned(const std::string& pin_dir) {
   if (!interfaces.valid() && passes_by(errno)) return fail(errno_error("open the pinned interfaces", errno));
   bpf_map_info map_info{};
   __u32 length = sizeof(map_info);
-  if (interfaces.valid() && bpf_map_get_info_by_fd(interfaces.get(), &map_info, &length) == 0 && map_info.key_size == 4)
-    for (const auto ifindex : map_keys<__u32>(interfaces.get())) {
+  if (interfaces.valid() && bpf_map_get_info_by_fd(interfaces.get(), &map_info, &length) == 0 && map_info.key_size == 4) {
+    const auto known = map_keys<__u32>(interfaces.get());
+    if (!known) return fail(known.error());
+    for (const auto ifindex : *known) {
       for (const auto point : {BPF_TC_INGRESS, BPF_TC_EGRESS}) {
         DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex), .attach_point = point);
         DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = kClsactHandle, .priority = kClsactPriority);
         (void)bpf_tc_detach(&hook, &opts);  // mostly there is none
       }
     }
+  }
   // Now, and not when the kernel frees the link, or when whoever holds it open lets it go.
   for (const auto& pin : list_link_pins(pin_dir))
     if (const Fd link(bpf_obj_get(pin.path.c_str())); link.valid()) (void)bpf_link_detach(link.get());

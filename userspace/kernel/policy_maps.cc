@@ -36,7 +36,9 @@ Result<std::size_t> sync_hash(int fd, const std::map<Key, Value, Less>& wanted, 
                                  : errno_error(std::string("write ") + what, errno));
     ++writes;
   }
-  for (const auto& key : map_keys<Key>(fd)) {
+  const auto keys = map_keys<Key>(fd);
+  if (!keys) return fail(keys.error());
+  for (const auto& key : *keys) {
     if (wanted.contains(key)) continue;
     if (bpf_map_delete_elem(fd, &key) != 0 && errno != ENOENT) return fail(errno_error(std::string("remove from ") + what, errno));
     ++writes;
@@ -189,11 +191,9 @@ Result<std::size_t> Datapath::set_failsafe(const std::vector<FailsafeEntry>& ent
   // A port that is narrowed to nets has its nets before its bit moves.
   std::size_t writes = 0;
   // A trie answers a look-up with a shorter prefix too: only its keys tell what is there.
-  std::map<nw_failsafe_key, __u8, BytesLess> present;
-  for (const auto& key : map_keys<nw_failsafe_key>(nets)) {
-    __u8 value = 0;
-    if (bpf_map_lookup_elem(nets, &key, &value) == 0) present.emplace(key, value);
-  }
+  auto held = map_entries<nw_failsafe_key, __u8>(nets);
+  if (!held) return fail(std::move(held.error()).in("read failsafe nets"));
+  const std::map<nw_failsafe_key, __u8, BytesLess> present(held->begin(), held->end());
   // What is closed comes before the net around it.
   for (const __u8 open : {0, 1}) {
     for (const auto& [key, value] : wanted.nets) {
@@ -226,12 +226,9 @@ Result<std::size_t> Datapath::set_interfaces(const std::map<std::uint32_t, nw_in
 
 Result<std::map<std::uint32_t, nw_interface>> Datapath::interfaces() const {
   const int fd = state_->map(state_->skeleton->maps.nw_interface);
-  std::map<std::uint32_t, nw_interface> entries;
-  for (const auto ifindex : map_keys<__u32>(fd)) {
-    nw_interface entry{};
-    if (bpf_map_lookup_elem(fd, &ifindex, &entry) == 0) entries[ifindex] = entry;
-  }
-  return entries;
+  const auto held = map_entries<__u32, nw_interface>(fd);
+  if (!held) return fail(held.error());
+  return std::map<std::uint32_t, nw_interface>(held->begin(), held->end());
 }
 
 Result<std::vector<FailsafeEntry>> Datapath::failsafe() const {
@@ -244,10 +241,10 @@ Result<std::vector<FailsafeEntry>> Datapath::failsafe() const {
       if ((word.any >> bit & 1) != 0)
         entries.push_back({.direction = i >> 11, .is_udp = (i >> 10 & 1) != 0, .port = static_cast<std::uint16_t>((i & 1023) * 64 + bit), .net = {}});
   }
-  const int nets = state_->map(state_->skeleton->maps.nw_failsafe_net);
-  for (const auto& key : map_keys<nw_failsafe_key>(nets)) {
-    __u8 open = 0;
-    if (bpf_map_lookup_elem(nets, &key, &open) == 0 && open != 0 && key.prefixlen >= 32 && key.prefixlen <= 160)
+  const auto nets = map_entries<nw_failsafe_key, __u8>(state_->map(state_->skeleton->maps.nw_failsafe_net));
+  if (!nets) return fail(nets.error());
+  for (const auto& [key, open] : *nets) {
+    if (open != 0 && key.prefixlen >= 32 && key.prefixlen <= 160)
       entries.push_back({.direction = key.direction, .is_udp = key.is_udp != 0, .port = static_cast<std::uint16_t>(key.port_be[0] << 8 | key.port_be[1]), .net = net_of(key)});
   }
   std::ranges::sort(entries);

@@ -28,15 +28,12 @@ Result<SmallMaps> Datapath::read_small_maps() const {
   for (__u32 i = 0; i < NW_FAILSAFE_WORDS; ++i)
     if (bpf_map_lookup_elem(state_->map(maps.nw_failsafe), &i, &read.failsafe_words[i]) != 0)
       return fail(errno_error("read failsafe ports", errno));
-  // A key of a walk that is gone when it is looked up was removed meanwhile.
-  for (const auto& key : map_keys<nw_failsafe_key>(state_->map(maps.nw_failsafe_net))) {
-    __u8 open = 0;
-    if (bpf_map_lookup_elem(state_->map(maps.nw_failsafe_net), &key, &open) == 0) read.failsafe_nets.emplace_back(key, open);
-  }
-  for (const auto& key : map_keys<nw_addr>(state_->map(maps.nw_local))) {
-    __u32 flags = 0;
-    if (bpf_map_lookup_elem(state_->map(maps.nw_local), &key, &flags) == 0) read.local_addresses.emplace(address_of(key), flags);
-  }
+  auto nets = map_entries<nw_failsafe_key, __u8>(state_->map(maps.nw_failsafe_net));
+  if (!nets) return fail(std::move(nets.error()).in("read failsafe nets"));
+  read.failsafe_nets.assign(nets->begin(), nets->end());
+  const auto local = map_entries<nw_addr, __u32>(state_->map(maps.nw_local));
+  if (!local) return fail(local.error());
+  for (const auto& [key, flags] : *local) read.local_addresses.emplace(address_of(key), flags);
   return read;
 }
 

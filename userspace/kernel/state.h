@@ -77,17 +77,34 @@ Status prepare_pin_dir(const std::string& pin_dir);
 
 // The entries of a hash-like map, by value.
 template <typename Key>
-std::vector<Key> map_keys(int fd) {
+Result<std::vector<Key>> map_keys(int fd) {
   std::vector<Key> keys;
   Key key{}, next{};
-  bool first = true;
   // Bounded: other writers may keep a walk going for ever.
-  for (std::size_t i = 0; i < 4'000'000 && bpf_map_get_next_key(fd, first ? nullptr : &key, &next) == 0; ++i) {
+  for (std::size_t i = 0; i < 4'000'000; ++i) {
+    if (bpf_map_get_next_key(fd, i == 0 ? nullptr : &key, &next) != 0) {
+      // A part of them, taken for all, would leave entries where they must go.
+      if (errno != ENOENT) return fail(errno_error("walk over a map", errno));
+      break;
+    }
     keys.push_back(next);
     key = next;
-    first = false;
   }
   return keys;
+}
+
+// A key that is gone when it is looked up was removed meanwhile.
+template <typename Key, typename Value>
+Result<std::vector<std::pair<Key, Value>>> map_entries(int fd) {
+  auto keys = map_keys<Key>(fd);
+  if (!keys) return fail(std::move(keys.error()));
+  std::vector<std::pair<Key, Value>> entries;
+  for (const auto& key : *keys) {
+    Value value{};
+    if (bpf_map_lookup_elem(fd, &key, &value) == 0) entries.emplace_back(key, value);
+    else if (errno != ENOENT) return fail(errno_error("look an entry of a map up", errno));
+  }
+  return entries;
 }
 
 // The inner map that is live in `outer`: `known` when it is that one, else opened and kept in `known`. The answer is borrowed.
