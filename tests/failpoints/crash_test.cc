@@ -16,7 +16,7 @@ bool change(Site& site, Which to) {
 
 // Of the many maps that are made and pinned alike only some: the verifier takes seconds for each new set of them.
 std::vector<std::size_t> places(const std::vector<std::string>& calls) {
-  constexpr std::size_t kStride = 9;
+  constexpr std::size_t kStride = 40;
   std::vector<std::size_t> numbers;
   std::string last;
   std::size_t since = 0;

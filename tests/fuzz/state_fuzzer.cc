@@ -1,6 +1,6 @@
 // The files of a run directory: state.json and policy.json. What is read is written to a text that reads the same.
 //
-// The two functions of engine/files.h are defined here instead: the bytes come from the fuzzer, and no file is touched.
+// The functions of engine/files.h are defined here instead: the bytes come from the fuzzer, and no file is touched.
 #include "engine/files.h"
 #include "engine/state_file.h"
 #include "input.h"
@@ -16,6 +16,7 @@ Status write_private_file(const std::string&, std::string_view text) {
   file_text = text;
   return {};
 }
+std::string temporary_name(const std::string& path) { return path; }
 
 }  // namespace nodewall::engine
 
