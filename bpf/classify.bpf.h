@@ -143,8 +143,8 @@ static __always_inline void ask_enforced(const struct packet *packet, __u32 slot
   answer_at_end(&judgement->answer);
 }
 
-/* Log rules before what decided, in every chain that was asked. */
-static __always_inline void ask_log(__u32 slot, __u32 way, struct judgement *judgement, struct judgement *beside) {
+/* Log rules before what decided, in every chain that was asked. Uses judgement->answer up. */
+static __always_inline void ask_log(__u32 slot, __u32 way, struct judgement *judgement) {
   __u32 i;
 
   for (i = 0; i < MAX_WAY; i++, way >>= 4) {
@@ -152,49 +152,47 @@ static __always_inline void ask_log(__u32 slot, __u32 way, struct judgement *jud
 
     if (chain == NO_CHAIN) return;
     if (judgement->chains & nw_chain_bit(NW_VARIANT_LOG, chain & (NW_CHAINS - 1))) {
-      classify_more(slot, NW_VARIANT_LOG, chain, beside);
-      if (beside->answer.verdict == NW_LOG) judgement->logged |= 1U << chain;
+      classify_more(slot, NW_VARIANT_LOG, chain, judgement);
+      if (judgement->answer.verdict == NW_LOG) judgement->logged |= 1U << chain;
     }
     if (chain == judgement->decided) return;
   }
 }
 
-/* The same way, with the staged variant of each chain that has one. */
-static __always_inline void ask_staged(__u32 slot, __u32 way, struct judgement *judgement, struct judgement *beside) {
-  __u32 i, is_staged = 0;
+/* The same way, with the staged variant of each chain that has one. Uses judgement->answer up. */
+static __always_inline void ask_staged(__u32 slot, __u32 way, struct judgement *judgement) {
+  __u32 i, is_staged = 0, decided = NO_CHAIN;
 
-  beside->answer.verdict = NW_NEXT;
-  beside->decided = NO_CHAIN;
   for (i = 0; i < MAX_WAY; i++, way >>= 4) {
     __u32 chain = way & 15;
 
     if (chain == NO_CHAIN) break;
-    classify_more(slot, NW_VARIANT_STAGED, chain, beside);
-    if (beside->answer.rule == NW_NO_MATCH)
-      classify_more(slot, NW_VARIANT_ENFORCED, chain, beside);
+    classify_more(slot, NW_VARIANT_STAGED, chain, judgement);
+    if (judgement->answer.rule == NW_NO_MATCH)
+      classify_more(slot, NW_VARIANT_ENFORCED, chain, judgement);
     else
       is_staged = 1;
-    if (beside->answer.verdict == NW_NEXT) continue;
-    beside->decided = chain;
+    if (judgement->answer.verdict == NW_NEXT) continue;
+    decided = chain;
     break;
   }
   if (!is_staged) return;
-  if (beside->decided == NO_CHAIN) answer_at_end(&beside->answer);
-  judgement->staged = beside->answer.verdict == NW_ALLOW ? NW_ALLOW : NW_DENY;
-  judgement->staged_decided = beside->decided;
-  judgement->staged_counter = beside->answer.staged ? beside->answer.counter : NW_NO_RULE;
+  if (decided == NO_CHAIN) answer_at_end(&judgement->answer);
+  judgement->staged = judgement->answer.verdict == NW_ALLOW ? NW_ALLOW : NW_DENY;
+  judgement->staged_decided = decided;
+  judgement->staged_counter = judgement->answer.staged ? judgement->answer.counter : NW_NO_RULE;
 }
 
 #define CHAIN_BITS(variant) (((1U << NW_CHAINS) - 1) << ((variant) * NW_CHAINS))
 
 NW_GLOBAL int ask_beside(__u32 slot, __u32 way, struct judgement *judgement) {
-  struct judgement beside;
+  struct nw_answer enforced;
 
   if (!judgement) return 0;
-  beside = *judgement;
-  if (judgement->chains & CHAIN_BITS(NW_VARIANT_LOG)) ask_log(slot, way, judgement, &beside);
-  if (judgement->chains & CHAIN_BITS(NW_VARIANT_STAGED)) ask_staged(slot, way, judgement, &beside);
-  judgement->changed |= beside.changed;
+  enforced = judgement->answer;
+  if (judgement->chains & CHAIN_BITS(NW_VARIANT_LOG)) ask_log(slot, way, judgement);
+  if (judgement->chains & CHAIN_BITS(NW_VARIANT_STAGED)) ask_staged(slot, way, judgement);
+  judgement->answer = enforced;
   return 0;
 }
 
