@@ -70,7 +70,7 @@ def catch_tests(root, file):
     literals = r'"(?:[^"\\]|\\.)*"'
     for found in re.finditer(rf"\bTEST_CASE\(\s*({literals}(?:\s*{literals})*)(?:\s*,\s*({literals}))?", read(root, file)):
         name = "".join(part[1:-1] for part in re.findall(literals, found[1]))
-        yield re.sub(r"\\(.)", r"\1", name), re.findall(r"\[(\w+)\]", found[2] or "")
+        yield re.sub(r"\\(.)", r"\1", name), re.findall(r"\[([\w-]+)\]", found[2] or "")
 
 
 def tests_of_source(root, file):
