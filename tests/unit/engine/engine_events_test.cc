@@ -1,12 +1,7 @@
-// What an engine tells of packets that Log rules matched; the kernel is the one of fake_datapath.h.
-#include <sys/stat.h>
-#include <unistd.h>
-
+// What an engine tells of packets that Log rules matched; the kernel is the one of fake_datapath.cc.
 #include <catch2/catch_test_macros.hpp>
-#include <filesystem>
 
-#include "engine/engine.h"
-#include "fake_kernel.h"
+#include "node.h"
 
 using namespace nodewall;
 using engine::Engine;
@@ -14,30 +9,8 @@ using engine::PacketEvent;
 
 namespace {
 
-struct Node {
-  std::string directory;
-  model::ResourceSet resources;
-  resolve::NodeFacts facts;
-
-  Node() {
-    char name[] = "/tmp/nw-engine-XXXXXX";
-    directory = ::mkdtemp(name);
-    std::filesystem::create_directory(directory + "/run");
-    ::chmod((directory + "/run").c_str(), 0700);
-    fake::bpffs = directory;
-    fake::kernel_state = {};
-    facts.node = "node";
-    facts.interfaces.push_back({.name = "eth0", .ifindex = 2, .addresses = {}});
-    model::Resource resource;
-    resource.metadata.name = "hep";
-    model::HostEndpoint endpoint;
-    endpoint.node = "node";
-    endpoint.interface_name = "eth0";
-    resource.spec = endpoint;
-    resources.insert_or_assign(resource.id(), resource);
-  }
-  Node(const Node&) = delete;
-  ~Node() { std::filesystem::remove_all(directory); }
+struct Node : fake::Node {
+  Node() { govern("hep", "eth0"); }
 };
 
 nw_event packet(std::uint32_t ifindex) {
@@ -62,8 +35,8 @@ std::vector<PacketEvent> take(Engine& engine) {
 }  // namespace
 
 TEST_CASE("packet events have the names of the interface, its host endpoint and the rule that decided") {
-  const Node node;
-  auto engine = Engine::start({.bpffs = "", .run_dir = node.directory + "/run"});
+  Node node;
+  auto engine = node.start();
   REQUIRE(engine);
   CHECK(take(*engine).empty());  // nothing is enforced yet
   REQUIRE(engine->apply(node.resources, node.facts));
@@ -79,7 +52,7 @@ TEST_CASE("packet events have the names of the interface, its host endpoint and 
 
 TEST_CASE("packet events of another generation, or of a policy that could not be applied whole, have no names of rules") {
   Node node;
-  auto engine = Engine::start({.bpffs = "", .run_dir = node.directory + "/run"});
+  auto engine = node.start();
   REQUIRE(engine);
   REQUIRE(engine->apply(node.resources, node.facts));
   auto old = packet(2);
@@ -92,8 +65,8 @@ TEST_CASE("packet events of another generation, or of a policy that could not be
 }
 
 TEST_CASE("one call tells a bounded number of packet events, and the rest is told by the next") {
-  const Node node;
-  auto engine = Engine::start({.bpffs = "", .run_dir = node.directory + "/run"});
+  Node node;
+  auto engine = node.start();
   REQUIRE(engine);
   REQUIRE(engine->apply(node.resources, node.facts));
   fake::kernel_state.events.assign(100, packet(2));
@@ -105,8 +78,8 @@ TEST_CASE("one call tells a bounded number of packet events, and the rest is tol
 }
 
 TEST_CASE("packet events that were not told are counted by what kept them back") {
-  const Node node;
-  auto engine = Engine::start({.bpffs = "", .run_dir = node.directory + "/run"});
+  Node node;
+  auto engine = node.start();
   REQUIRE(engine);
   REQUIRE(engine->apply(node.resources, node.facts));
   fake::kernel_state.event_state = {.next_ns = 5, .suppressed = 17, .lost = 2};

@@ -1,4 +1,4 @@
-// What the kernel would hold, for tests of the engine; fake_datapath.h reads and writes it.
+// What the kernel would hold, for tests of the engine; fake_datapath.cc reads and writes it.
 #pragma once
 
 #include <string>

@@ -1,11 +1,9 @@
 // kernel::Datapath in memory, in the place of the real one (the linker prefers these definitions to those of the library): what is
-// pinned outlives the object, and every change is written down in order. Included by engine_test.cc only.
-#pragma once
-
-#include <sys/stat.h>
-#include <unistd.h>
-
+// pinned outlives the object, and every change is written down in order.
+#include <algorithm>
 #include <filesystem>
+#include <memory>
+#include <utility>
 
 #include "fake_kernel.h"
 
