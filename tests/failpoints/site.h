@@ -5,25 +5,19 @@
 // change cannot pass for either. Packets are real ones, sent at the far ends of the wires and received by sockets of the node.
 #pragma once
 
-#include <map>
+#include <optional>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "engine/engine.h"
 #include "model/resources.h"
+#include "policies.h"
 #include "prog/node.h"
+#include "traffic.h"
 
 namespace failpoints {
 
 using nodewall::engine::Engine;
-
-// open: nothing is enforced; closed: what `before` governs is closed altogether.
-enum class Which { before, after, open, closed };
-inline Which other(Which which) { return which == Which::before ? Which::after : Which::before; }
-
-// Whether each packet got through, by its name.
-using Answers = std::map<std::string, bool>;
 
 class Site {
  public:
@@ -37,7 +31,7 @@ class Site {
   [[nodiscard]] const std::string& run_dir() const { return run_dir_; }
   void set_conntrack_size(std::uint32_t entries);  // in both
 
-  Answers ask();
+  Answers ask() { return traffic_->ask(); }
 
   // What is wrong, in words; empty: nothing.
   //
@@ -48,18 +42,13 @@ class Site {
   std::string whole(Which which);
 
  private:
-  void read_manifests();
   [[nodiscard]] std::string table_faults(const nodewall::resolve::Resolved& resolved, const nodewall::kernel::Datapath& datapath) const;
 
   prog::Node node_;
   std::string run_dir_;
   nodewall::model::ResourceSet before_, after_;
   nodewall::resolve::NodeFacts facts_;
-  std::map<std::uint16_t, nodewall::Fd> receivers_;  // by port
-  std::map<std::string, prog::Wire> wires_;
-  nodewall::Fd tap_;                                 // what leaves by host0
-  std::uint32_t sent_ = 0;
-  std::uint32_t conntrack_size_ = 4096;
+  std::optional<Traffic> traffic_;  // once the interfaces are there
 };
 
 }  // namespace failpoints

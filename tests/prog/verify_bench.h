@@ -12,12 +12,14 @@
 #include "engine/kernel_values.h"
 #include "engine/verify.h"
 #include "harness/generator.h"
+#include "harness/report.h"
 
 namespace prog {
 
 using namespace nodewall;
 using engine::Tables;
 using engine::VerifyReport;
+using test::text_of;
 
 inline constexpr const char* kManifests = R"(
 apiVersion: projectcalico.org/v3
@@ -107,13 +109,6 @@ struct Bench {
 
 inline bool found_in(const VerifyReport& report, std::string_view table) {
   return std::ranges::any_of(report.differences, [&](const auto& it) { return it.table == table; });
-}
-
-inline std::string text_of(const VerifyReport& report) {
-  std::string text;
-  for (const auto& it : report.differences)
-    text += it.table + " " + it.interface + " " + it.chain + ": " + it.expected + " / " + it.found + "\n";
-  return text;
 }
 
 inline nw_image_header header_of(const Tables& tables) {
