@@ -22,7 +22,18 @@ const volatile __u32 frame_mask = 0;  /* frames in use - 1; a power of two less 
 const volatile __u32 header_bytes = BENCH_HEADER_BYTES; /* that or BENCH_FRAME_BYTES, not more than the frame has */
 const volatile __u32 vary_at = 0; /* where two random bytes go, the source port for flows without end; 0: nowhere */
 
-__u32 next_frame = 0; /* one generator at a time */
+__u32 next_frame = 0; /* one generator at a time; frames sent so far */
+__u64 interval_ns = 0; /* between two frames; 0: as fast as it goes */
+__u64 due_ns = 0;
+
+static __always_inline void wait_until_due(void) {
+  __u64 now = bpf_ktime_get_ns();
+  int i;
+
+  for (i = 0; i < 4096 && now < due_ns; i++) now = bpf_ktime_get_ns();
+  /* A late generator does not make up for it: that would be a burst. */
+  due_ns = (now > due_ns + 64 * interval_ns ? now : due_ns) + interval_ns;
+}
 
 /* Each run sends the next frame of the map out of the interface it stands for. */
 SEC("xdp")
@@ -31,6 +42,7 @@ int generate(struct xdp_md *ctx) {
   __u32 index = next_frame++ & frame_mask & (BENCH_MAX_FRAMES - 1);
   const struct frame *frame = bpf_map_lookup_elem(&frames, &index);
 
+  if (interval_ns) wait_until_due();
   if (!frame) return XDP_ABORTED;
   if (data + BENCH_HEADER_BYTES > data_end) return XDP_ABORTED;
   __builtin_memcpy(data, frame, BENCH_HEADER_BYTES);

@@ -1,6 +1,7 @@
 // The wire of the harness: a veth pair between two namespaces. Frames leave `sender` by BPF_PROG_TEST_RUN with live frames and XDP_TX,
 // on CPU 0; the receiver's NAPI runs in a thread of its own on the last CPU, so what it handles and the CPU time it takes for that are
-// the receiver's alone. A receiver that is too slow loses frames on the wire: the rate is what it handled.
+// the receiver's alone. The sender is slowed down until no more than one frame in a hundred is lost on the wire: the rate is what the
+// receiver keeps up with.
 #pragma once
 
 #include <array>
