@@ -58,6 +58,24 @@ TEST_CASE("T-C1 a half-open flow is over after its short time", "[conntrack]") {
   lab.pass_time(kSettings.syn_sent_ns + kSecond);
   CHECK(story.from_host(kSyn | kAck) == denied(kDefault));
   CHECK(lab.flows().empty());
+  // Answered is half open too.
+  CHECK(story.from_peer(kSyn) == allowed(kPolicy));
+  CHECK(story.from_host(kSyn | kAck) == allowed(kKnown));
+  lab.pass_time(kSettings.syn_sent_ns + kSecond);
+  CHECK(story.from_host(kSyn | kAck) == denied(kDefault));
+}
+
+TEST_CASE("T-C1 only the packet behind an answer confirms a flow: no second one before it, no reset", "[conntrack]") {
+  Lab lab;
+  const Story story{.lab = lab};
+  CHECK(story.from_peer(kSyn) == allowed(kPolicy));
+  CHECK(story.from_peer(kAck) == allowed(kKnown));
+  CHECK(confirmed(lab) == 0);
+  CHECK(story.from_host(kSyn | kAck) == allowed(kKnown));
+  CHECK(story.from_peer(kRst) == allowed(kKnown));
+  CHECK(confirmed(lab) == 0);
+  CHECK(story.from_peer(kAck) == allowed(kKnown));
+  CHECK(confirmed(lab) == 1);
 }
 
 TEST_CASE("T-C1 a flood of first packets pushes out no established flow and none of the host's", "[conntrack]") {
@@ -138,6 +156,25 @@ TEST_CASE("T-C5 every kind of flow ends after its own time", "[conntrack]") {
   CHECK(lab.send(Hook::tc_egress, Ethernet{} / v4_from_host() / Icmp{}) == allowed(kPolicy));
   lab.pass_time(kSettings.icmp_ns + kSecond);
   CHECK(lab.send(Hook::tc_ingress, Ethernet{} / Ipv4{} / Icmp{.type = 0}) == denied(kDefault));
+
+  // UDP-Lite is like UDP; what has no time of its own has the general one.
+  lab.set_policy({.ingress = {}, .egress = allow_all().egress});
+  const auto lite = [&](Hook hook) {
+    return hook == Hook::tc_egress ? lab.send(hook, Ethernet{} / v4_from_host() / Udp{.protocol = 136})
+                                   : lab.send(hook, Ethernet{} / Ipv4{} / Udp{.source = 53, .destination = 40000, .protocol = 136});
+  };
+  const auto gre = [&](Hook hook) {
+    auto header = hook == Hook::tc_egress ? v4_from_host() : Ipv4{};
+    header.protocol = 47;
+    return lab.send(hook, Ethernet{} / header / Payload(16));
+  };
+  CHECK(lite(Hook::tc_egress) == allowed(kPolicy));
+  CHECK(gre(Hook::tc_egress) == allowed(kPolicy));
+  lab.pass_time(kSettings.udp_ns + kSecond);
+  CHECK(lite(Hook::tc_ingress) == denied(kDefault));
+  CHECK(gre(Hook::tc_ingress) == allowed(kKnown));
+  lab.pass_time(kSettings.generic_ns + kSecond);
+  CHECK(gre(Hook::tc_ingress) == denied(kDefault));
 }
 
 TEST_CASE("T-C5 a sweep removes what is over and nothing else", "[conntrack]") {
@@ -184,6 +221,9 @@ TEST_CASE("T-C6 a SYN on an established flow asks policy and tears nothing down"
   // The other end may answer, and not begin.
   CHECK(story.from_host(kSyn) == denied(kDefault));
   CHECK(story.from_host(kAck) == allowed(kKnown));
+  lab.set_policy({.ingress = standard_policy().ingress, .egress = allow_all().egress});
+  CHECK(story.from_host(kSyn) == allowed(kPolicy));
+  CHECK(confirmed(lab) == 1);
   lab.set_policy(deny_all());
   CHECK(story.from_peer(kSyn) == denied(kDefault));
 }
@@ -258,6 +298,14 @@ TEST_CASE("T-C9 who opened a flow is remembered: the reply direction opens nothi
   // The host's answer is one; a question of the host from the same ports to another peer is not.
   CHECK(lab.send(Hook::tc_egress, Ethernet{} / v4_from_host() / Udp{.source = 53, .destination = 40000}) == allowed(kKnown));
   CHECK(lab.send(Hook::tc_egress, Ethernet{} / v4_from_host("10.0.0.8") / Udp{.source = 53, .destination = 40000}) == denied(kDefault));
+}
+
+TEST_CASE("T-C9 what the host sends to itself opens nothing where it comes in", "[conntrack]") {
+  Lab lab({.ingress = {}, .egress = {{.protocol = kUdp, .any_address = true}}});
+  lab.set_flags(NW_INTERFACE_LOOPBACK);
+  const Bytes packet = Ethernet{} / v4_from_host("127.0.0.1") / Udp{};
+  CHECK(lab.send(Hook::tc_egress, packet) == allowed(kPolicy));
+  CHECK(lab.send(Hook::tc_ingress, packet) == denied(kDefault));
 }
 
 TEST_CASE("T-C10 a reply may come in by another interface and hook", "[conntrack]") {

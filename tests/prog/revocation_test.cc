@@ -56,6 +56,20 @@ TEST_CASE("T-C8 a stopped flow of datagrams stays stopped while its other end go
   }
 }
 
+TEST_CASE("T-C8 T-I2 an error about a stopped flow is about none", "[conntrack]") {
+  Lab lab;
+  const Story story{.lab = lab};
+  story.establish();
+  const auto error = [&] {
+    return lab.send(Hook::tc_ingress, Ethernet{} / Ipv4{.source = "10.0.7.7"} / Icmp{.type = 3, .code = 3, .id = 0, .sequence = 0} /
+                                          Payload(bytes(v4_from_host() / Tcp{.source = 80, .destination = 5000, .flags = kAck})));
+  };
+  CHECK(error() == allowed(NW_REASON_RELATED));
+  lab.set_policy(deny_all());
+  CHECK(story.from_peer(kAck) == denied(kDefault));
+  CHECK(error() == denied(NW_REASON_ICMP_UNRELATED));
+}
+
 TEST_CASE("T-C8 a stopped flow goes on when policy allows it again", "[conntrack]") {
   Lab lab;
   const Story story{.lab = lab};

@@ -106,6 +106,15 @@ TEST_CASE("applyOnForward in one direction only: the answers of what it does not
   CHECK(Through{lab}.in(kSyn) == denied(kPolicy));
 }
 
+TEST_CASE("applyOnForward: a flow that left opens nothing where the same packets come in", "[stages]") {
+  for (const auto hook : kIngressHooks) {
+    Lab lab(forward(kNothing, kAll));
+    lab.set_flags(kForward);
+    CHECK(Beyond{lab, hook}.out(kSyn) == allowed(kPolicy));
+    CHECK(Through{lab, hook}.in(kAck) == denied(kPolicy));
+  }
+}
+
 TEST_CASE("a forwarded flow and one of the host with the same addresses and ports know nothing of each other", "[stages]") {
   Lab lab({.ingress = kNothing, .egress = kAll, .more = {{NW_CHAIN_FORWARD_EGRESS, kAll}}});
   lab.set_flags(kForward);
