@@ -1,4 +1,5 @@
 """Judges mutants: asks tests, the likeliest first, until one fails."""
+import html
 import os
 import re
 import shutil
@@ -21,22 +22,46 @@ ALL = {  # the first folders of a file -> everything that is asked about it
 }
 
 
+def parts_of(test):
+    """A test program, and its filters; no filter: all of it."""
+    program, _, filters = test.partition(" ")
+    return program, filters.split(",") if filters else []
+
+
+def at_once(tests, asked):
+    """One run a program, of what was not asked yet: loading the programs takes longer than most of what is asked of them."""
+    filters = {}
+    for program, new in map(parts_of, tests):
+        before = asked.setdefault(program, [])
+        if "" in before or (new and all(one in before for one in new)):
+            continue
+        filters.setdefault(program, []).extend(one for one in new or [""] if one not in before)
+        before += new or [""]
+    return [program + ("" if "" in asks else " " + ",".join(asks)) for program, asks in filters.items()]
+
+
 def tests_of(mutant):
     """All tests for a mutant, its own first."""
-    tests = list(mutant["ask"])
+    asked = {}
+    tests = at_once(mutant["ask"], asked)
     for folder, all_tests in ALL.items():
         if mutant["file"].startswith(folder + "/"):
-            tests += [test for test in all_tests if test not in tests]
+            tests += at_once(all_tests, asked)
     return tests
 
 
 def programs_of(mutants):
-    return sorted({test.split(" ")[0] for mutant in mutants for test in tests_of(mutant)})
+    return sorted({parts_of(test)[0] for mutant in mutants for test in tests_of(mutant)})
 
 
 def failing_test(output):
     names = re.findall(r'<TestCase name="([^"]*)"', output)
-    return names[-1] if names else ""
+    return html.unescape(names[-1]) if names else ""
+
+
+def only(name):
+    """A filter for the test of this name."""
+    return re.sub(r'([\\,\[\]"*])', r"\\\1", name)
 
 
 class Unsound(Exception):
@@ -46,38 +71,36 @@ class Unsound(Exception):
 class Judge:
     def __init__(self, tree):
         self.tree = tree
-        self.controls = {}  # test -> whether it passes without a mutant
+        self.controls = {}  # what was asked -> whether it passes without a mutant
         self.lock, self.locks = threading.Lock(), {}
 
-    def _ask(self, program, words, built):
+    def _ask(self, program, filters, built):
         """How the test program ends (None: it does not), and what it wrote."""
         environment = dict(os.environ, **ENVIRONMENT)
         if built is not None:
             environment.update(LD_PRELOAD=self.tree.preload, NODEWALL_OBJECT=built)
         try:
-            ran = subprocess.run([program, *words, "--abort", "--reporter", "xml"], env=environment, timeout=SECONDS,
+            ran = subprocess.run([program, *([",".join(filters)] if filters else []), "--abort", "--reporter", "xml"], env=environment, timeout=SECONDS,
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         except subprocess.TimeoutExpired:
             return None, ""
         return ran.returncode, ran.stdout.decode(errors="replace")
 
-    def _passes(self, test):
-        name, _, filters = test.partition(" ")
+    def _passes(self, program, filters):
         built = os.path.join(self.tree.build, "bpf/nodewall.bpf.o")
-        code, output = self._ask(self.tree.binary(name), [filters] if filters else [], built)
+        code, output = self._ask(self.tree.binary(program), filters, built)
         return code == 0 and "<TestCase" in output
 
-    def control(self, test):
-        """A test that fails must pass when nothing is broken, asked in the same way. One run answers for all that it holds."""
-        name, _, tag = test.partition(" ")
-        whole = IN_PROG if name == "prog" and tag in IN_PROG else name if name.startswith("unit_") else test
+    def control(self, program, filters):
+        """What fails must pass when nothing is broken, asked in the same way."""
+        asked = (program, *filters)
         with self.lock:
-            lock = self.locks.setdefault(whole, threading.Lock())
+            lock = self.locks.setdefault(asked, threading.Lock())
         with lock:
-            if whole not in self.controls:
-                self.controls[whole] = self._passes(whole)
-        if not self.controls[whole]:
-            raise Unsound(f"{whole} fails without a mutant, or has no test")
+            if asked not in self.controls:
+                self.controls[asked] = self._passes(program, filters)
+        if not self.controls[asked]:
+            raise Unsound(f"{' '.join(asked)} fails without a mutant, or has no test")
 
     def judge(self, entry):
         """{name, outcome, by, test, seconds}; outcome: killed, survived, error."""
@@ -100,14 +123,15 @@ class Judge:
         mutant = Mutant(self.tree, entry, folder)
         mutant.build()
         for test in tests_of(entry):
-            name, _, filters = test.partition(" ")
-            code, output = self._ask(mutant.program(name), [filters] if filters else [], mutant.object)
+            name, filters = parts_of(test)
+            code, output = self._ask(mutant.program(name), filters, mutant.object)
             if code == 0 and "<TestCase" not in output:
                 raise Unsound(f"{test} has no test")
             if code == 0:
                 continue
-            self.control(test)
+            failing = failing_test(output)
+            self.control(name, [only(failing)] if failing else filters)
             refused = mutant.object is not None and "verifier" in output and "BPF program load failed" in output
             return {"outcome": "killed", "by": "verifier" if refused else test,
-                    "test": failing_test(output) if code is not None else f"not done after {SECONDS} s"}
+                    "test": failing if code is not None else f"not done after {SECONDS} s"}
         return {}
