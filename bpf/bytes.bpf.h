@@ -15,6 +15,7 @@ const volatile __u32 nw_have_xdp_load = 1;
 #define NW_GLOBAL __attribute__((noinline))
 
 #define MAX_OFFSET 0x7fff
+#define ALIGNED __attribute__((aligned(8)))
 
 /* verifier: a field of the context is read at a constant offset from an unchanged pointer; left to itself the compiler merges
  * the two branches below into one load at a computed offset ("dereference of modified ctx ptr"). Outside the kernel, where pointers
@@ -30,7 +31,26 @@ const volatile __u32 nw_have_xdp_load = 1;
   })
 #endif
 
-/* `length` is a constant. 0 = done. */
+/* compiler: it knows nothing of where a packet begins, so it would copy byte by byte, and who reads a word of that afterwards waits. The
+ * kernels that load these programs take words from any address of a packet (verifier: CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS). `to` is aligned to
+ * its longest word, `length` is a constant. */
+static __always_inline void copy_words(void *to, const void *from, const __u32 length) {
+#ifdef __bpf__
+  __u32 i = 0;
+
+#pragma unroll
+  for (; i + 8 <= length && length % 8 == 0; i += 8) *(__u64 *)(to + i) = *(const __u64 *)(from + i);
+#pragma unroll
+  for (; i + 4 <= length; i += 4) *(__u32 *)(to + i) = *(const __u32 *)(from + i);
+#pragma unroll
+  for (; i + 2 <= length; i += 2) *(__u16 *)(to + i) = *(const __u16 *)(from + i);
+  if (i < length) *(__u8 *)(to + i) = *(const __u8 *)(from + i);
+#else
+  __builtin_memcpy(to, from, length);
+#endif
+}
+
+/* `to` is aligned to eight bytes where there are so many; `length` is a constant. 0 = done. */
 static __always_inline int load_bytes(void *ctx, __u32 is_xdp, __u32 offset, void *to, const __u32 length) {
   void *data, *data_end;
 
@@ -43,7 +63,7 @@ static __always_inline int load_bytes(void *ctx, __u32 is_xdp, __u32 offset, voi
   }
   if (offset > MAX_OFFSET) return -1; /* verifier: bounds the packet pointer */
   if (data + offset + length <= data_end) {
-    __builtin_memcpy(to, data + offset, length);
+    copy_words(to, data + offset, length);
     return 0;
   }
   if (!is_xdp) return bpf_skb_load_bytes(ctx, offset, to, length);
@@ -80,10 +100,14 @@ static __always_inline int load_bytes_variable(void *ctx, __u32 is_xdp, __u32 of
   return 0;
 }
 
+/* Of a frame in several buffers at XDP: of the first of them. */
 static __always_inline __u32 frame_length(void *ctx, __u32 is_xdp) {
   if (!is_xdp) return ((struct __sk_buff *)ctx)->len;
-  if (nw_have_xdp_load) return bpf_xdp_get_buff_len(ctx);
   return CTX_POINTER(ctx, struct xdp_md, data_end) - CTX_POINTER(ctx, struct xdp_md, data);
+}
+
+static __always_inline __u32 frame_length_of_all(void *ctx) {
+  return nw_have_xdp_load ? bpf_xdp_get_buff_len(ctx) : frame_length(ctx, 1);
 }
 
 static __always_inline __u32 frame_segments(void *ctx, __u32 is_xdp) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
 /* Stage 4: the policy image decides (maps/policy.h, maps/policy_walk.h), chain after chain.
  *
- * policy_ask() asks the chains of a packet's way in one image, until one decides; then the variants of the same chains: whether a Log
- * rule came before, and what the staged policies would do. */
+ * ask_policy() asks the chains of a packet's way until one decides; then the variants of the same chains: whether a Log rule came before,
+ * and what the staged policies would do. */
 #ifndef NW_CLASSIFY_BPF_H
 #define NW_CLASSIFY_BPF_H
 
@@ -20,9 +20,15 @@ struct judgement {
   __u32 staged;            /* verdict with the staged policies, NW_NEXT: not asked */
   __u32 staged_decided;    /* the chain that would decide */
   __u32 staged_counter;    /* rule counter slot of the staged rule that would, NW_NO_RULE */
-  __u32 generation;        /* of the image that was asked */
-  __u32 chains;            /* its header's */
-  __u32 changed;           /* another image went live between two chains */
+  __u32 chains;            /* the image's: see struct nw_image_header */
+};
+
+/* What one packet and its interface bring along. */
+struct scene {
+  struct nw_live live; /* the policy that all of the packet's way goes by */
+  __u32 slot;
+  __u32 interface_flags;
+  __u32 untracked; /* the untracked chain has its say */
 };
 
 static __always_inline void query_address(const struct nw_addr *address, __u64 *high, __u64 *low, __u32 is_v4) {
@@ -63,48 +69,6 @@ static __always_inline int answer_is_sound(const struct nw_answer *answer, __u32
   return answer->reason >= NW_REASON_POLICY && answer->reason <= NW_REASON_NO_PROFILE;
 }
 
-/* One chain of the packet, or with `reversed` of the first packet of the flow that this packet answers. */
-NW_GLOBAL int classify(const struct packet *packet, __u32 slot, __u32 chain, __u32 reversed, struct judgement *judgement) {
-  const struct nw_image_header *header;
-  struct nw_query query = {};
-  nw_image image = policy_image();
-
-  if (!packet || !judgement) return 0;
-  nw_answer_fault(&judgement->answer, NW_REASON_FAULT_IMAGE);
-  judgement->generation = judgement->chains = 0;
-  if (!image) return 0;
-  query_of(packet, reversed, &query);
-  header = nw_walk_header(image);
-  if (!header) return 0;
-  judgement->generation = header->generation;
-  judgement->chains = header->chains;
-  if (!nw_walk_classes(image, header, &query, &judgement->answer.classes)) return 0;
-  /* verifier: from here on the classes are what memory holds, one state instead of one for each way they were found. */
-  __asm__ volatile("" ::: "memory");
-  nw_walk_chain(image, header, slot, NW_VARIANT_ENFORCED, chain, &judgement->answer);
-  if (!answer_is_sound(&judgement->answer, chain)) nw_answer_fault(&judgement->answer, NW_REASON_FAULT_IMAGE);
-  return 0;
-}
-
-/* Another chain or variant for the same packet. verifier: a function of its own has to take the image once more. It may be another one by now. */
-NW_GLOBAL int classify_more(__u32 slot, __u32 variant, __u32 chain, struct judgement *judgement) {
-  const struct nw_image_header *header;
-  nw_image image = policy_image();
-
-  if (!judgement) return 0;
-  nw_answer_fault(&judgement->answer, NW_REASON_FAULT_IMAGE);
-  if (!image) return 0;
-  header = nw_walk_header(image);
-  if (!header) return 0;
-  if (header->generation != judgement->generation) {
-    judgement->changed = 1;
-    return 0;
-  }
-  nw_walk_chain(image, header, slot, variant, chain, &judgement->answer);
-  if (!answer_is_sound(&judgement->answer, chain)) nw_answer_fault(&judgement->answer, NW_REASON_FAULT_IMAGE);
-  return 0;
-}
-
 /* The way of a packet: chains in the order in which they are asked, four bits each, the first in the lowest; NO_CHAIN ends it. */
 static __always_inline __u32 way_of(__u32 direction, __u32 forwarded, __u32 interface_flags, __u32 untracked) {
   __u32 way = NO_CHAIN << 4 | ((forwarded ? NW_CHAIN_FORWARD_INGRESS : NW_CHAIN_INGRESS) + direction);
@@ -122,29 +86,63 @@ static __always_inline void answer_at_end(struct nw_answer *answer) {
   answer->counter = NW_NO_COUNTER;
 }
 
-static __always_inline void ask_enforced(const struct packet *packet, __u32 slot, __u32 way, __u32 reversed, struct judgement *judgement) {
+static __always_inline void walk_chain(nw_image image, const struct nw_image_header *header, __u32 slot, __u32 variant, __u32 chain,
+                                       struct nw_answer *answer) {
+  nw_walk_chain(image, header, slot, variant, chain, answer);
+  if (!answer_is_sound(answer, chain)) nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
+}
+
+/* The enforced chains of the packet, or with `reversed` of the first packet of the flow that this packet answers. */
+NW_GLOBAL int classify(const struct packet *packet, const struct scene *scene, __u32 way, __u32 reversed, struct judgement *judgement) {
+  const struct nw_image_header *header;
+  struct nw_query query = {};
+  nw_image image;
   __u32 i;
 
-  judgement->decided = NO_CHAIN;
-  judgement->present = judgement->changed = 0;
+  if (!packet || !scene || !judgement) return 0;
+  nw_answer_fault(&judgement->answer, NW_REASON_FAULT_IMAGE);
+  judgement->decided = way & 15;
+  judgement->present = 1U << (way & 15);
+  judgement->chains = 0;
+  image = image_of(scene->live.bank);
+  header = nw_walk_header(image);
+  if (!header) return 0;
+  query_of(packet, reversed, &query);
+  if (!nw_walk_classes(image, header, &query, &judgement->answer.classes)) return 0;
+  judgement->chains = header->chains;
+  judgement->present = 0;
   for (i = 0; i < MAX_WAY; i++, way >>= 4) {
     __u32 chain = way & 15;
 
     if (chain == NO_CHAIN) break;
-    if (i == 0)
-      classify(packet, slot, chain, reversed, judgement);
-    else
-      classify_more(slot, NW_VARIANT_ENFORCED, chain, judgement);
+    /* verifier: from here on the classes are what memory holds, one state instead of one for each way they were found. */
+    __asm__ volatile("" ::: "memory");
+    walk_chain(image, header, scene->slot, NW_VARIANT_ENFORCED, chain, &judgement->answer);
     if (judgement->answer.rule != NW_NO_MATCH) judgement->present |= 1U << chain;
-    if (judgement->answer.verdict == NW_NEXT) continue;
     judgement->decided = chain;
-    return;
+    if (judgement->answer.verdict != NW_NEXT) return 0;
   }
+  judgement->decided = NO_CHAIN;
   answer_at_end(&judgement->answer);
+  return 0;
+}
+
+/* Another chain or variant for the same packet. */
+NW_GLOBAL int classify_more(const struct scene *scene, __u32 variant, __u32 chain, struct judgement *judgement) {
+  const struct nw_image_header *header;
+  nw_image image;
+
+  if (!scene || !judgement) return 0;
+  nw_answer_fault(&judgement->answer, NW_REASON_FAULT_IMAGE);
+  image = image_of(scene->live.bank);
+  header = nw_walk_header(image);
+  if (!header) return 0;
+  walk_chain(image, header, scene->slot, variant, chain, &judgement->answer);
+  return 0;
 }
 
 /* Log rules before what decided, in every chain that was asked. Uses judgement->answer up. */
-static __always_inline void ask_log(__u32 slot, __u32 way, struct judgement *judgement) {
+static __always_inline void ask_log(const struct scene *scene, __u32 way, struct judgement *judgement) {
   __u32 i;
 
   for (i = 0; i < MAX_WAY; i++, way >>= 4) {
@@ -152,7 +150,7 @@ static __always_inline void ask_log(__u32 slot, __u32 way, struct judgement *jud
 
     if (chain == NO_CHAIN) return;
     if (judgement->chains & nw_chain_bit(NW_VARIANT_LOG, chain & (NW_CHAINS - 1))) {
-      classify_more(slot, NW_VARIANT_LOG, chain, judgement);
+      classify_more(scene, NW_VARIANT_LOG, chain, judgement);
       if (judgement->answer.verdict == NW_LOG) judgement->logged |= 1U << chain;
     }
     if (chain == judgement->decided) return;
@@ -160,16 +158,16 @@ static __always_inline void ask_log(__u32 slot, __u32 way, struct judgement *jud
 }
 
 /* The same way, with the staged variant of each chain that has one. Uses judgement->answer up. */
-static __always_inline void ask_staged(__u32 slot, __u32 way, struct judgement *judgement) {
+static __always_inline void ask_staged(const struct scene *scene, __u32 way, struct judgement *judgement) {
   __u32 i, is_staged = 0, decided = NO_CHAIN;
 
   for (i = 0; i < MAX_WAY; i++, way >>= 4) {
     __u32 chain = way & 15;
 
     if (chain == NO_CHAIN) break;
-    classify_more(slot, NW_VARIANT_STAGED, chain, judgement);
+    classify_more(scene, NW_VARIANT_STAGED, chain, judgement);
     if (judgement->answer.rule == NW_NO_MATCH)
-      classify_more(slot, NW_VARIANT_ENFORCED, chain, judgement);
+      classify_more(scene, NW_VARIANT_ENFORCED, chain, judgement);
     else
       is_staged = 1;
     if (judgement->answer.verdict == NW_NEXT) continue;
@@ -185,31 +183,24 @@ static __always_inline void ask_staged(__u32 slot, __u32 way, struct judgement *
 
 #define CHAIN_BITS(variant) (((1U << NW_CHAINS) - 1) << ((variant) * NW_CHAINS))
 
-NW_GLOBAL int ask_beside(__u32 slot, __u32 way, struct judgement *judgement) {
+NW_GLOBAL int ask_beside(const struct scene *scene, __u32 way, struct judgement *judgement) {
   struct nw_answer enforced;
 
-  if (!judgement) return 0;
+  if (!scene || !judgement) return 0;
   enforced = judgement->answer;
-  if (judgement->chains & CHAIN_BITS(NW_VARIANT_LOG)) ask_log(slot, way, judgement);
-  if (judgement->chains & CHAIN_BITS(NW_VARIANT_STAGED)) ask_staged(slot, way, judgement);
+  judgement->logged = 0;
+  judgement->staged = NW_NEXT;
+  judgement->staged_counter = NW_NO_RULE;
+  if (judgement->chains & CHAIN_BITS(NW_VARIANT_LOG)) ask_log(scene, way, judgement);
+  if (judgement->chains & CHAIN_BITS(NW_VARIANT_STAGED)) ask_staged(scene, way, judgement);
   judgement->answer = enforced;
   return 0;
 }
 
-/* A new image waits until every packet that saw the old one is through, so a packet meets one change at most: the second try is whole. */
-NW_GLOBAL int policy_ask(const struct packet *packet, __u32 slot, __u32 way, __u32 reversed, struct judgement *judgement) {
-  __u32 try;
-
-  if (!packet || !judgement) return 0;
-  for (try = 0; try < 2; try++) {
-    judgement->logged = 0;
-    judgement->staged = NW_NEXT;
-    judgement->staged_counter = NW_NO_RULE;
-    ask_enforced(packet, slot, way, reversed, judgement);
-    if (!judgement->changed && (judgement->chains & ~CHAIN_BITS(NW_VARIANT_ENFORCED))) ask_beside(slot, way, judgement);
-    if (!judgement->changed) break;
-  }
-  return 0;
+static __always_inline void ask_policy(const struct packet *packet, const struct scene *scene, __u32 way, __u32 reversed,
+                                       struct judgement *judgement) {
+  classify(packet, scene, way, reversed, judgement);
+  if (judgement->chains & ~CHAIN_BITS(NW_VARIANT_ENFORCED)) ask_beside(scene, way, judgement);
 }
 
 #endif

@@ -3,7 +3,6 @@
 #ifndef NW_CONNTRACK_BPF_H
 #define NW_CONNTRACK_BPF_H
 
-#include "image.bpf.h"
 #include "maps.bpf.h"
 #include "packet.bpf.h"
 
@@ -166,9 +165,9 @@ static __always_inline int ct_expired(const struct packet *packet, const struct 
 }
 
 /* A revoked flow asks for each packet: the policy may allow it one day. */
-static __always_inline int ct_asks_again(const struct nw_ct_entry *entry, const struct nw_settings *settings) {
+static __always_inline int ct_asks_again(const struct nw_ct_entry *entry, const struct nw_settings *settings, __u32 generation) {
   if (entry->flags & NW_CT_REVOKED) return 1;
-  return entry->generation != policy_generation() && !(entry->flags & NW_CT_FAILSAFE) && !(settings->flags & NW_SETTING_KEEP_ESTABLISHED);
+  return entry->generation != generation && !(entry->flags & NW_CT_FAILSAFE) && !(settings->flags & NW_SETTING_KEEP_ESTABLISHED);
 }
 
 /* The policy denies the flow now. It stays known, with the end that began it: what the other end still sends would else be a first
@@ -180,16 +179,19 @@ static __always_inline void ct_revoke(struct nw_ct_entry *entry) {
   ct_count(NW_CT_COUNT_REVOKED);
 }
 
-/* What is known about the packet's flow. Touches the entry unless the policy has to be asked first. */
-NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_settings *settings) {
+/* The policy is asked about every SYN: a flood of them costs no look-up. */
+static __always_inline int packet_is_first(const struct packet *packet) {
+  return packet->protocol == PROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+/* What is known about the flow of a packet that is not its first. Touches the entry unless the policy has to be asked first. */
+NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_settings *settings, __u32 generation) {
   struct nw_ct_key key;
   struct ct_found found;
   __u32 a_is_source, original;
   __u64 now;
 
   if (!packet || !settings) return CT_NEW;
-  /* The policy is asked about every SYN: a flood of them costs no look-up. */
-  if (packet->protocol == PROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) return CT_NEW;
   a_is_source = ct_key(packet, &key);
   ct_find(&key, packet, a_is_source, &found);
   if (!found.entry) return CT_NEW;
@@ -199,14 +201,14 @@ NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_sett
     return CT_NEW;
   }
   if (!ct_belongs(packet, found.entry, a_is_source, &original)) return CT_NEW;
-  if (ct_asks_again(found.entry, settings))
+  if (ct_asks_again(found.entry, settings, generation))
     return (original ? CT_REJUDGE : CT_REJUDGE_REPLY) | (found.entry->flags & NW_CT_FORWARDED ? CT_FORWARDED : 0);
   ct_touch(packet, &key, &found, original, now);
   return CT_KNOWN;
 }
 
 /* The policy was asked again about a flow. */
-NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u32 rule) {
+NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u32 rule, __u32 generation) {
   struct nw_ct_key key;
   struct ct_found found;
   __u32 a_is_source;
@@ -221,7 +223,7 @@ NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u
     return 0;
   }
   found.entry->flags &= ~NW_CT_REVOKED;
-  found.entry->generation = policy_generation();
+  found.entry->generation = generation;
   found.entry->rule = rule;
   ct_touch(packet, &key, &found, a_is_source == !!(found.entry->flags & NW_CT_A_IS_SOURCE), bpf_ktime_get_coarse_ns());
   return 0;
@@ -239,12 +241,11 @@ static __always_inline int ct_is_over(const struct nw_ct_entry *entry) {
 }
 
 /* A first packet was allowed. `flags`: NW_CT_FAILSAFE, NW_CT_FORWARDED. */
-NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settings *settings, __u32 flags, __u32 rule) {
+NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settings *settings, __u32 flags, __u32 rule, __u32 generation) {
   struct nw_ct_key key;
   struct ct_found found;
   struct nw_ct_entry entry = {};
   __u64 now = bpf_ktime_get_coarse_ns();
-  __u32 generation = policy_generation();
 
   if (!packet || !settings || !ct_opens_flow(packet)) return 0;
   if (ct_key(packet, &key)) flags |= NW_CT_A_IS_SOURCE;
@@ -288,15 +289,15 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
 
 /* A forwarded packet leaves with an address of the host as its source: the host's NAT gave it that. Answers will come to the
  * host's address, and are no more the host's own traffic than this packet is. */
-NW_GLOBAL int conntrack_masqueraded(const struct packet *packet, const struct nw_settings *settings) {
+NW_GLOBAL int conntrack_masqueraded(const struct packet *packet, const struct nw_settings *settings, __u32 generation) {
   int state;
 
   if (!packet || !settings || packet->later_fragment || packet->is_icmp_error) return 0;
-  state = conntrack_lookup(packet, settings);
+  state = packet_is_first(packet) ? CT_NEW : conntrack_lookup(packet, settings, generation);
   if (state == CT_NEW)
-    conntrack_open(packet, settings, NW_CT_FORWARDED, NW_NO_RULE);
+    conntrack_open(packet, settings, NW_CT_FORWARDED, NW_NO_RULE, generation);
   else if (state != CT_KNOWN)
-    conntrack_rejudged(packet, 1, NW_NO_RULE);
+    conntrack_rejudged(packet, 1, NW_NO_RULE, generation);
   return 0;
 }
 

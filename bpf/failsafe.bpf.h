@@ -11,16 +11,34 @@ static __always_inline __u32 failsafe_applies(const struct packet *packet) {
   return packet->direction == NW_INGRESS ? packet->near_is_host : !packet->forwarded;
 }
 
-/* Whether the packet opens a failsafe flow; with `reversed`, whether the packet that it answers did. */
-NW_GLOBAL int failsafe_match(const struct packet *packet, __u32 reversed) {
-  __u32 direction, is_udp, index;
-  const struct nw_failsafe_word *word;
+/* A port that is open for some peers only. */
+NW_GLOBAL int failsafe_peer(const struct packet *packet, __u32 reversed, __u32 direction, __u32 is_udp) {
   struct nw_failsafe_key key;
   const __u8 *open;
+  __u16 port_be;
+
+  if (!packet) return 0;
+  port_be = reversed ? packet->source_port_be : packet->destination_port_be;
+  key.prefixlen = sizeof(key) * 8 - 32;
+  key.direction = direction;
+  key.is_udp = is_udp;
+  __builtin_memcpy(key.port_be, &port_be, 2);
+  if ((direction == NW_INGRESS) != reversed)
+    __builtin_memcpy(key.peer, packet->source.bytes, 16);
+  else
+    __builtin_memcpy(key.peer, packet->destination.bytes, 16);
+  open = bpf_map_lookup_elem(&nw_failsafe_net, &key);
+  return open && *open;
+}
+
+/* Whether the packet opens a failsafe flow; with `reversed`, whether the packet that it answers did. */
+static __always_inline int failsafe_match(const struct packet *packet, __u32 reversed) {
+  __u32 direction, is_udp, index;
+  const struct nw_failsafe_word *word;
   __u64 bit;
   __u16 port;
 
-  if (!packet || (packet->protocol != PROTO_TCP && packet->protocol != PROTO_UDP)) return 0;
+  if (packet->protocol != PROTO_TCP && packet->protocol != PROTO_UDP) return 0;
   is_udp = packet->protocol == PROTO_UDP;
   direction = (reversed ? !packet->direction : packet->direction) & 1;
   port = bpf_ntohs(reversed ? packet->source_port_be : packet->destination_port_be);
@@ -29,18 +47,7 @@ NW_GLOBAL int failsafe_match(const struct packet *packet, __u32 reversed) {
   if (!word) return 0;
   bit = 1ULL << (port & 63);
   if (word->any & bit) return 1;
-  if (!(word->nets & bit)) return 0;
-  key.prefixlen = sizeof(key) * 8 - 32;
-  key.direction = direction;
-  key.is_udp = is_udp;
-  key.port_be[0] = port >> 8;
-  key.port_be[1] = port & 255;
-  if ((direction == NW_INGRESS) != reversed)
-    __builtin_memcpy(key.peer, packet->source.bytes, 16);
-  else
-    __builtin_memcpy(key.peer, packet->destination.bytes, 16);
-  open = bpf_map_lookup_elem(&nw_failsafe_net, &key);
-  return open && *open;
+  return word->nets & bit ? failsafe_peer(packet, reversed, direction, is_udp) : 0;
 }
 
 #endif

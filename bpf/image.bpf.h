@@ -5,23 +5,53 @@
 
 #include "maps.bpf.h"
 
-typedef void *nw_image;
+/* The first chunk holds all that most policies have: a packet looks it up once. */
+struct image {
+  const void *first; /* struct nw_chunk; null: no image */
+  __u32 bank;
+};
+typedef struct image nw_image;
+
+static __always_inline const void *chunk_of(__u32 bank, __u32 chunk) {
+  __u32 entry = nw_chunk_entry(bank, chunk), zero = 0;
+  void *map = bpf_map_lookup_elem(&nw_policy, &entry);
+
+  return map ? bpf_map_lookup_elem(map, &zero) : 0;
+}
 
 static __always_inline const struct nw_line *nw_image_line(nw_image image, __u32 index) {
-  return bpf_map_lookup_elem(image, &index);
+  const void *chunk = image.first;
+
+  if (index >= NW_CHUNK_LINES) {
+    if (index >= NW_MAX_IMAGE_LINES) return 0;
+    chunk = chunk_of(image.bank, index >> NW_CHUNK_SHIFT);
+    if (!chunk) return 0;
+    index &= NW_CHUNK_LINES - 1;
+  }
+  return chunk + (__u64)index * NW_LINE_BYTES;
 }
 
 #include "policy_walk.h"
 
-static __always_inline nw_image policy_image(void) {
-  __u32 zero = 0;
-  return bpf_map_lookup_elem(&nw_policy, &zero);
+static __always_inline nw_image image_of(__u32 bank) {
+  struct image image = {.first = chunk_of(bank & (NW_BANKS - 1), 0), .bank = bank & (NW_BANKS - 1)};
+  return image;
 }
 
-static __always_inline __u32 policy_generation(void) {
-  nw_image image = policy_image();
-  const struct nw_line *line = image ? nw_image_line(image, 0) : 0;
-  return line ? ((const struct nw_image_header *)line)->generation : 0;
+/* What is live at this moment; all of a packet goes by one answer. */
+static __always_inline struct nw_live policy_live(void) {
+  const struct nw_live *live;
+  struct nw_live none = {};
+  __u32 zero = 0;
+  union {
+    __u64 word;
+    struct nw_live live;
+  } read;
+
+  live = bpf_map_lookup_elem(&nw_live, &zero);
+  if (!live) return none; /* cannot be: arrays have all their entries */
+  read.word = *(const volatile __u64 *)live;
+  return read.live;
 }
 
 #endif

@@ -4,7 +4,7 @@
 #ifndef NW_LOG_BPF_H
 #define NW_LOG_BPF_H
 
-#include "classify.bpf.h"
+#include "verdict.bpf.h"
 
 /* Generic cell rate algorithm: `next_ns` runs ahead of the clock by an interval for each event, by log_burst of them at most. */
 static __always_inline int log_is_due(struct nw_event_state *state, const struct nw_settings *settings, __u64 now) {
@@ -18,18 +18,18 @@ static __always_inline int log_is_due(struct nw_event_state *state, const struct
   return __sync_val_compare_and_swap(&state->next_ns, seen, next) == seen;
 }
 
-static __always_inline void log_fill(struct nw_event *event, const struct packet *packet, const struct judgement *judgement, __u32 verdict,
-                                     __u32 logged) {
+static __always_inline void log_fill(struct nw_event *event, const struct packet *packet, const struct scene *scene,
+                                     const struct judgement *judgement) {
   __u32 chain;
 
   event->source = packet->source;
   event->destination = packet->destination;
   event->ifindex = packet->ifindex;
   event->direction = packet->direction;
-  event->verdict = verdict;
+  event->verdict = verdict_of(&judgement->answer);
   event->reason = judgement->answer.reason;
   event->counter = judgement->answer.counter;
-  event->generation = judgement->generation;
+  event->generation = scene->live.generation;
   event->length = packet->length;
   event->source_port_be = packet->source_port_be;
   event->destination_port_be = packet->destination_port_be;
@@ -40,17 +40,17 @@ static __always_inline void log_fill(struct nw_event *event, const struct packet
   event->forwarded = packet->forwarded;
   event->chain = 0;
   for (chain = 0; chain < NW_CHAINS; chain++)
-    if (logged & (1U << chain)) event->chain = chain;
+    if (judgement->logged & (1U << chain)) event->chain = chain;
   event->pad[0] = event->pad[1] = 0;
 }
 
-NW_GLOBAL int log_packet(const struct packet *packet, const struct judgement *judgement, const struct nw_settings *settings, __u32 verdict,
-                         __u32 logged) {
+NW_GLOBAL int log_packet(const struct packet *packet, const struct scene *scene, const struct judgement *judgement,
+                         const struct nw_settings *settings) {
   struct nw_event event;
   struct nw_event_state *state;
   __u32 zero = 0;
 
-  if (!packet || !judgement || !settings) return 0;
+  if (!packet || !scene || !judgement || !settings) return 0;
   state = bpf_map_lookup_elem(&nw_event_state, &zero);
   if (!state) return 0;
   event.time_ns = bpf_ktime_get_ns();
@@ -58,7 +58,7 @@ NW_GLOBAL int log_packet(const struct packet *packet, const struct judgement *ju
     __sync_fetch_and_add(&state->suppressed, 1);
     return 0;
   }
-  log_fill(&event, packet, judgement, verdict, logged);
+  log_fill(&event, packet, scene, judgement);
   if (bpf_ringbuf_output(&nw_events, &event, sizeof(event), 0)) __sync_fetch_and_add(&state->lost, 1);
   return 0;
 }

@@ -23,6 +23,15 @@
     __type(value, value_);                    \
   } name_ SEC(".maps")
 
+#define NW_MAP_SHARED_ARRAY(name_, value_, entries_) \
+  struct {                                           \
+    __uint(type, BPF_MAP_TYPE_ARRAY);                \
+    __uint(map_flags, BPF_F_MMAPABLE);               \
+    __uint(max_entries, entries_);                   \
+    __type(key, __u32);                              \
+    __type(value, value_);                           \
+  } name_ SEC(".maps")
+
 NW_MAP_ARRAY(nw_stamp, struct nw_stamp, 1);
 NW_MAP_ARRAY(nw_settings, struct nw_settings, 1);
 NW_MAP_ARRAY(nw_failsafe, struct nw_failsafe_word, NW_FAILSAFE_WORDS);
@@ -42,6 +51,8 @@ struct {
   __type(value, struct nw_interface);
 } nw_interface SEC(".maps");
 
+NW_MAP_SHARED_ARRAY(nw_if_cache, __u64, NW_CACHE_LINES);
+
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -50,31 +61,36 @@ struct {
   __type(value, __u32);
 } nw_local SEC(".maps");
 
-struct nw_image_map {
+NW_MAP_SHARED_ARRAY(nw_local_cache, struct nw_cached_local, NW_CACHE_LINES);
+
+/* Inner maps all have one shape, so that the verifier can put the look-up in place of the call. */
+struct nw_chunk_map {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __uint(key_size, sizeof(__u32));
-  __uint(value_size, sizeof(struct nw_line)); /* by size: the compiler leaves types of inner maps incomplete */
+  __uint(value_size, sizeof(struct nw_chunk)); /* by size: the compiler leaves types of inner maps incomplete */
 };
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-  __uint(max_entries, 1);
+  __uint(max_entries, NW_BANKS * NW_MAX_CHUNKS);
   __type(key, __u32);
-  __array(values, struct nw_image_map);
+  __array(values, struct nw_chunk_map);
 } nw_policy SEC(".maps");
+
+NW_MAP_SHARED_ARRAY(nw_live, struct nw_live, 1);
 
 struct nw_rule_counts {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
+  __uint(max_entries, NW_RULE_COUNTS);
   __uint(key_size, sizeof(__u32));
   __uint(value_size, sizeof(struct nw_count));
 };
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-  __uint(max_entries, 1);
+  __uint(max_entries, NW_MAX_RULE_COUNTERS / NW_RULE_COUNTS);
   __type(key, __u32);
   __array(values, struct nw_rule_counts);
 } nw_rule_counter SEC(".maps");
@@ -132,12 +148,6 @@ struct {
 /* Only for test runs: what the last packet met. Production programs are loaded with nw_record 0 and have no trace of it. */
 const volatile __u32 nw_record = 0;
 
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, struct nw_recorded);
-} nw_recorded SEC(".maps");
+NW_MAP_SHARED_ARRAY(nw_recorded, struct nw_recorded, 1);
 
 #endif

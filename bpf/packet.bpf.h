@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
 /* Stage 1: bytes -> struct packet, or the reason why not.
  *
- * packet_link() finds the network header, packet_network() reads addresses, packet_transport() everything behind them. Each returns
- * NW_REASON_NONE to go on. The quoted packet of an ICMP error goes through the same two functions with `quoted` set, which
+ * packet_link() finds the network header, packet_network() reads addresses, packet_transport() everything behind them (transport.bpf.h). Each
+ * returns NW_REASON_NONE to go on. The quoted packet of an ICMP error goes through the same two functions with `quoted` set, which
  * only forgives that it is cut off. */
 #ifndef NW_PACKET_BPF_H
 #define NW_PACKET_BPF_H
@@ -38,14 +38,14 @@
 
 struct packet {
   struct nw_addr source;
-  struct nw_addr destination;
+  struct nw_addr destination; /* behind the source, as in the IPv6 header */
   __u32 is_v4;
   __u32 network_offset;   /* of the IP header */
   __u32 transport_offset; /* of the header behind it */
   __u32 end;              /* offset of the first byte behind the IP packet */
   __u32 ifindex;
   __u32 direction;
-  __u32 length;   /* bytes of the frame */
+  __u32 length;   /* bytes of the frame; of one in several buffers at least those of the IP packet */
   __u32 segments; /* packets on the wire that this one stands for */
   __u32 fragment_id;
   __u16 source_port_be; /* ICMP echo: the identifier, in both */
@@ -64,11 +64,9 @@ struct packet {
 };
 
 static __always_inline void addr_from_v4(struct nw_addr *to, __u32 address_be) {
-  __u32 *words = (__u32 *)to->bytes;
+  __u64 *words = (__u64 *)to->bytes;
   words[0] = 0;
-  words[1] = 0;
-  words[2] = bpf_htonl(0xffff);
-  words[3] = address_be;
+  words[1] = (__u64)address_be << 32 | bpf_htonl(0xffff); /* one word, as it is read; the host is little endian, see nw_walk_port() */
 }
 
 static __always_inline __u32 addr_v4(const struct nw_addr *address) {
@@ -80,6 +78,22 @@ static __always_inline int addr_equal(const struct nw_addr *a, const struct nw_a
   return x[0] == y[0] && x[1] == y[1];
 }
 
+static __always_inline __u32 packet_is_icmp(const struct packet *packet) {
+  return packet->protocol == (packet->is_v4 ? PROTO_ICMP : PROTO_ICMPV6);
+}
+
+static __always_inline __u32 icmp_echo_request(__u32 is_v4) { return is_v4 ? 8 : 128; }
+static __always_inline __u32 icmp_echo_reply(__u32 is_v4) { return is_v4 ? 0 : 129; }
+
+static __always_inline __u32 icmp_is_error(__u32 is_v4, __u8 type) {
+  if (!is_v4) return type >= 1 && type <= 4;
+  return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+}
+
+static __always_inline __u32 icmp_is_echo(__u32 is_v4, __u8 type) {
+  return type == icmp_echo_request(is_v4) || type == icmp_echo_reply(is_v4);
+}
+
 static __always_inline int ethertype_is_vlan(__u16 ethertype) {
   return ethertype == ETHERTYPE_VLAN || ethertype == ETHERTYPE_QINQ || ethertype == ETHERTYPE_QINQ_OLD;
 }
@@ -87,7 +101,7 @@ static __always_inline int ethertype_is_vlan(__u16 ethertype) {
 /* Logical-link control can carry IP too, behind a SNAP header or at an access point of its own; nobody needs it, so it is not let past
  * unread. */
 static __always_inline __u32 link_802_3(void *ctx, __u32 is_xdp, __u32 offset) {
-  __u8 llc[8];
+  __u8 llc[8] ALIGNED;
 
   if (load_bytes(ctx, is_xdp, offset, llc, sizeof(llc))) return NW_REASON_NOT_IP;
   if (llc[0] == llc[1] && (llc[0] == LLC_SNAP || llc[0] == LLC_IP)) return NW_REASON_UNKNOWN_ETHERTYPE;
@@ -148,14 +162,13 @@ struct ipv4_header {
   __u32 destination_be;
 };
 
-struct ipv6_header {
+struct ipv6_header { /* up to the addresses */
   __u32 version_class_flow_be;
   __u16 payload_length_be;
   __u8 next_header;
   __u8 hop_limit;
-  struct nw_addr source;
-  struct nw_addr destination;
-} __attribute__((packed));
+};
+#define IPV6_HEADER_BYTES 40
 
 struct options {
   __u8 bytes[40];
@@ -182,19 +195,27 @@ NW_GLOBAL int ipv4_options_walk(const struct options *all, __u32 length) {
   return skip ? NW_REASON_MALFORMED : NW_REASON_NONE;
 }
 
-static __always_inline __u32 ipv4_options(void *ctx, __u32 is_xdp, __u32 offset, __u32 length) {
-  struct options options = {};
+static __noinline __u32 ipv4_options(void *ctx, __u32 is_xdp, __u32 offset, __u32 length) {
+  struct options options ALIGNED = {};
 
   if (length < 4 || length > 40) return NW_REASON_MALFORMED;
   if (load_bytes_variable(ctx, is_xdp, offset, options.bytes, length)) return NW_REASON_SHORT;
   return ipv4_options_walk(&options, length);
 }
 
+/* Whether the frame goes on up to `end`. One in several buffers is measured only when the first buffer leaves it open. */
+static __always_inline int packet_reaches(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted, __u32 end) {
+  if (end <= packet->length) return 1;
+  if (!is_xdp || quoted) return 0; /* a quoted packet ends before the frame does */
+  packet->length = frame_length_of_all(ctx);
+  return end <= packet->length;
+}
+
 static __always_inline __u32 network_v4(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
-  struct ipv4_header header;
+  struct ipv4_header header ALIGNED;
   __u32 length, total, fragment, offset = packet->network_offset;
 
-  if (offset + sizeof(header) > packet->length) return NW_REASON_SHORT; /* a quoted packet ends before the frame does */
+  if (!packet_reaches(ctx, is_xdp, packet, quoted, offset + sizeof(header))) return NW_REASON_SHORT;
   if (load_bytes(ctx, is_xdp, offset, &header, sizeof(header))) return NW_REASON_SHORT;
   length = (header.version_ihl & 15) * 4;
   if (header.version_ihl >> 4 != 4 || length < sizeof(header)) return NW_REASON_MALFORMED;
@@ -203,7 +224,7 @@ static __always_inline __u32 network_v4(void *ctx, __u32 is_xdp, struct packet *
   if (!total && packet->segments > 1) total = packet->length - offset;
   if (total < length) return NW_REASON_MALFORMED;
   if (quoted) total = packet->length - offset;
-  if (total < length || offset + total > packet->length) return NW_REASON_SHORT;
+  if (total < length || !packet_reaches(ctx, is_xdp, packet, quoted, offset + total)) return NW_REASON_SHORT;
   addr_from_v4(&packet->source, header.source_be);
   addr_from_v4(&packet->destination, header.destination_be);
   packet->protocol = header.protocol;
@@ -226,26 +247,26 @@ static __always_inline int addr_is_v4_mapped(const struct nw_addr *address) {
 }
 
 static __always_inline __u32 network_v6(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
-  struct ipv6_header header;
-  __u32 payload, offset = packet->network_offset;
+  struct ipv6_header header ALIGNED;
+  __u32 payload, offset = packet->network_offset, behind = offset + IPV6_HEADER_BYTES;
 
-  if (offset + sizeof(header) > packet->length) return NW_REASON_SHORT;
+  if (!packet_reaches(ctx, is_xdp, packet, quoted, behind)) return NW_REASON_SHORT;
   if (load_bytes(ctx, is_xdp, offset, &header, sizeof(header))) return NW_REASON_SHORT;
+  /* Both addresses: they are side by side in the header and here. */
+  if (load_bytes(ctx, is_xdp, offset + sizeof(header), &packet->source, 2 * sizeof(struct nw_addr))) return NW_REASON_SHORT;
   if (bpf_ntohl(header.version_class_flow_be) >> 28 != 6) return NW_REASON_MALFORMED;
   payload = bpf_ntohs(header.payload_length_be);
-  if (quoted || (!payload && packet->segments > 1)) payload = packet->length - offset - sizeof(header);
-  if (offset + sizeof(header) + payload > packet->length) return NW_REASON_SHORT;
-  __builtin_memcpy(&packet->source, &header.source, sizeof(packet->source));
-  __builtin_memcpy(&packet->destination, &header.destination, sizeof(packet->destination));
+  if (quoted || (!payload && packet->segments > 1)) payload = packet->length - behind;
+  if (!packet_reaches(ctx, is_xdp, packet, quoted, behind + payload)) return NW_REASON_SHORT;
   packet->protocol = header.next_header;
   packet->hop_limit = header.hop_limit;
-  packet->transport_offset = offset + sizeof(header);
-  packet->end = offset + sizeof(header) + payload;
+  packet->transport_offset = behind;
+  packet->end = behind + payload;
   if (addr_is_v4_mapped(&packet->source) || addr_is_v4_mapped(&packet->destination)) return NW_REASON_V4_MAPPED;
   return NW_REASON_NONE;
 }
 
-static __noinline __u32 packet_network(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
+static __always_inline __u32 packet_network(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
   return packet->is_v4 ? network_v4(ctx, is_xdp, packet, quoted) : network_v6(ctx, is_xdp, packet, quoted);
 }
 
@@ -263,140 +284,6 @@ static __always_inline __u32 packet_martian(const struct packet *packet) {
 
   if (packet->source.bytes[0] == 0xff || (!source[0] && source[1] == one)) return NW_REASON_MARTIAN;
   return !destination[0] && (!destination[1] || destination[1] == one) ? NW_REASON_MARTIAN : NW_REASON_NONE;
-}
-
-#define EXT_HOP_BY_HOP 0
-#define EXT_ROUTING 43
-#define EXT_FRAGMENT 44
-#define EXT_AUTHENTICATION 51
-#define EXT_DESTINATION 60
-#define EXT_MOBILITY 135
-
-static __always_inline __u32 packet_is_fragment(const struct packet *packet) { return packet->later_fragment | packet->first_fragment; }
-
-/* RFC 8200 header chain, up to the first header that is not an extension header. */
-static __always_inline __u32 transport_v6_extensions(void *ctx, __u32 is_xdp, struct packet *packet) {
-  __u32 offset = forget(packet->transport_offset), start = offset, i;
-  __u8 next = packet->protocol;
-
-  for (i = 0; i <= NW_MAX_EXTENSION_HEADERS; i++) {
-    __u8 header[8];
-
-    if (next != EXT_HOP_BY_HOP && next != EXT_ROUTING && next != EXT_FRAGMENT && next != EXT_AUTHENTICATION &&
-        next != EXT_DESTINATION && next != EXT_MOBILITY)
-      break;
-    if (i == NW_MAX_EXTENSION_HEADERS || (next == EXT_HOP_BY_HOP && i > 0)) return NW_REASON_V6_EXT_LIMIT;
-    if (offset + 8 > packet->end || load_bytes_one_way(ctx, is_xdp, offset, header, 8))
-      return packet_is_fragment(packet) ? NW_REASON_FRAG_TINY : NW_REASON_SHORT;
-    if (next == EXT_ROUTING && header[2] == 0) return NW_REASON_SOURCE_ROUTE;
-    if (next == EXT_FRAGMENT) {
-      __u32 field = header[2] << 8 | header[3];
-
-      if (packet_is_fragment(packet)) return NW_REASON_V6_EXT_LIMIT;
-      packet->later_fragment = field >> 3 != 0;
-      packet->first_fragment = field >> 3 == 0 && (field & 1);
-      packet->fragment_id = (__u32)header[4] << 24 | header[5] << 16 | header[6] << 8 | header[7];
-      if (field >> 3 == 1 && header[0] == PROTO_TCP) return NW_REASON_FRAG_TINY;
-      offset += 8;
-    } else {
-      offset += next == EXT_AUTHENTICATION ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
-    }
-    next = header[0];
-    offset = forget(offset); /* what was loaded is below MAX_OFFSET */
-    if (offset > packet->end) return packet_is_fragment(packet) ? NW_REASON_FRAG_TINY : NW_REASON_SHORT;
-    if (offset - start > NW_MAX_EXTENSION_BYTES) return NW_REASON_V6_EXT_LIMIT;
-    if (packet->later_fragment) break;
-  }
-  packet->protocol = next;
-  packet->transport_offset = offset;
-  return NW_REASON_NONE;
-}
-
-static __always_inline __u32 tcp_flags_possible(__u8 flags) {
-  if (!(flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK | TCP_PSH | TCP_URG))) return 0;
-  if ((flags & TCP_SYN) && (flags & (TCP_FIN | TCP_RST))) return 0;
-  return (flags & (TCP_FIN | TCP_PSH | TCP_URG | TCP_ACK)) != (TCP_FIN | TCP_PSH | TCP_URG);
-}
-
-static __always_inline __u32 packet_is_icmp(const struct packet *packet) {
-  return packet->protocol == (packet->is_v4 ? PROTO_ICMP : PROTO_ICMPV6);
-}
-
-static __always_inline __u32 icmp_echo_request(__u32 is_v4) { return is_v4 ? 8 : 128; }
-static __always_inline __u32 icmp_echo_reply(__u32 is_v4) { return is_v4 ? 0 : 129; }
-
-static __always_inline __u32 icmp_is_error(__u32 is_v4, __u8 type) {
-  if (!is_v4) return type >= 1 && type <= 4;
-  return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
-}
-
-static __always_inline __u32 icmp_is_echo(__u32 is_v4, __u8 type) {
-  return type == icmp_echo_request(is_v4) || type == icmp_echo_reply(is_v4);
-}
-
-static __always_inline __u32 transport_tcp(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
-  __u8 header[20];
-  __u32 room = packet->end - packet->transport_offset;
-
-  if (quoted) {
-    if (room < 8 || load_bytes(ctx, is_xdp, packet->transport_offset, header, 8)) return NW_REASON_SHORT;
-  } else {
-    if (room < 20 || load_bytes(ctx, is_xdp, packet->transport_offset, header, 20)) return NW_REASON_SHORT;
-    if (header[12] >> 4 < 5) return NW_REASON_MALFORMED;
-    if ((__u32)(header[12] >> 4) * 4 > room) return NW_REASON_SHORT;
-    packet->tcp_flags = header[13] & 0x3f;
-    if (!tcp_flags_possible(packet->tcp_flags)) return NW_REASON_TCP_FLAGS;
-  }
-  packet->source_port_be = *(__u16 *)&header[0];
-  packet->destination_port_be = *(__u16 *)&header[2];
-  return NW_REASON_NONE;
-}
-
-static __always_inline __u32 transport_icmp(struct packet *packet, const __u8 *header) {
-  packet->icmp_type = header[0];
-  packet->icmp_code = header[1];
-  packet->is_icmp_error = icmp_is_error(packet->is_v4, header[0]);
-  if (icmp_is_echo(packet->is_v4, header[0])) {
-    packet->source_port_be = *(__u16 *)&header[4];
-    packet->destination_port_be = packet->source_port_be;
-  }
-  return NW_REASON_NONE;
-}
-
-static __noinline __u32 packet_transport(void *ctx, __u32 is_xdp, struct packet *packet, __u32 quoted) {
-  __u32 reason = NW_REASON_NONE, room;
-  __u8 header[8];
-
-  if (!packet->is_v4) reason = transport_v6_extensions(ctx, is_xdp, packet);
-  if (reason) return reason;
-  if (packet->later_fragment) return NW_REASON_NONE;
-  if (packet->protocol == PROTO_TCP) {
-    reason = transport_tcp(ctx, is_xdp, packet, quoted);
-  } else if (packet->protocol == PROTO_UDP || packet->protocol == PROTO_UDPLITE || packet->protocol == PROTO_SCTP ||
-             packet_is_icmp(packet)) {
-    room = packet->end - packet->transport_offset;
-    if (room < 8 || load_bytes(ctx, is_xdp, packet->transport_offset, header, 8)) {
-      reason = NW_REASON_SHORT;
-    } else if (packet_is_icmp(packet)) {
-      reason = transport_icmp(packet, header);
-    } else {
-      packet->source_port_be = *(__u16 *)&header[0];
-      packet->destination_port_be = *(__u16 *)&header[2];
-    }
-  }
-  return reason == NW_REASON_SHORT && packet->first_fragment ? NW_REASON_FRAG_TINY : reason;
-}
-
-/* RFC 4861 and RFC 2710: what IPv6 cannot live without. NEIGHBOUR passes, NEIGHBOUR_MALFORMED does not, NONE is other ICMP. */
-static __always_inline __u32 packet_neighbour(const struct packet *packet) {
-  __u8 type = packet->icmp_type;
-
-  if (packet->is_v4 || packet->protocol != PROTO_ICMPV6 || packet->first_fragment) return NW_REASON_NONE;
-  if (type >= 133 && type <= 136)
-    return packet->hop_limit == 255 && packet->icmp_code == 0 ? NW_REASON_NEIGHBOUR : NW_REASON_NEIGHBOUR_MALFORMED;
-  if (type == 130 || type == 131 || type == 132 || type == 143)
-    return packet->hop_limit == 1 ? NW_REASON_NEIGHBOUR : NW_REASON_NEIGHBOUR_MALFORMED;
-  return NW_REASON_NONE;
 }
 
 #endif

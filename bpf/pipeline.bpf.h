@@ -12,13 +12,39 @@
 #include "conntrack.bpf.h"
 #include "failsafe.bpf.h"
 #include "log.bpf.h"
+#include "transport.bpf.h"
 #include "verdict.bpf.h"
+
+/* verifier: it knows nothing of what is in a map, so the ways to one place are one state there. On the stack it would tell them apart by
+ * what each has left in the packet: more than a million instructions, and more than 512 bytes. Programs of these hooks do not interrupt
+ * each other on a CPU: all run with bottom halves off. */
+struct scratch {
+  struct packet packet;
+  struct packet quoted; /* of an ICMP error */
+  struct judgement judgement;
+  struct scene scene;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct scratch);
+} nw_scratch SEC(".maps");
 
 /* NW_LOCAL_* of an address of the host, or of one that speaks to every host; else 0. */
 static __always_inline __u32 address_local(const struct nw_addr *address, __u32 is_v4) {
+  __u32 line = nw_local_line(address);
+  const struct nw_cached_local *cached;
   const __u32 *flags;
 
   if (is_v4 ? address->bytes[12] >> 4 == 14 || addr_v4(address) == 0xffffffff : address->bytes[0] == 0xff) return NW_LOCAL_BROADCAST;
+  cached = bpf_map_lookup_elem(&nw_local_cache, &line);
+  if (cached) {
+    __u32 seen = *(const volatile __u32 *)&cached->flags;
+
+    if (seen && addr_equal(&cached->address, address)) return seen;
+  }
   flags = bpf_map_lookup_elem(&nw_local, address);
   if (flags) return *flags ? *flags : NW_LOCAL_BROADCAST;
   /* All of 127.0.0.0/8, whichever part of it the interface has. */
@@ -53,30 +79,23 @@ static __always_inline int packet_is_for_service(const struct packet *packet, co
 
 /* An ICMP error passes if the packet it quotes is of a flow that was allowed and came from whom the error goes to; and, on
  * its way out, if it is about traffic that this host only forwards. */
-static __noinline __u32 icmp_error(void *ctx, __u32 is_xdp, const struct packet *packet, const struct nw_settings *settings) {
-  struct packet quoted = {};
+static __noinline __u32 icmp_error(void *ctx, __u32 is_xdp, const struct packet *packet, struct packet *quoted,
+                                   const struct nw_settings *settings) {
+  const struct packet fresh = {.segments = 1};
 
-  quoted.is_v4 = packet->is_v4;
-  quoted.network_offset = packet->transport_offset + 8;
-  quoted.length = packet->end;
-  quoted.segments = 1;
-  quoted.direction = !packet->direction;
-  quoted.near_is_host = packet->near_is_host;
-  quoted.forwarded = packet->forwarded;
-  if (quoted.network_offset > MAX_OFFSET) return NW_REASON_ICMP_UNRELATED;
-  if (packet_network(ctx, is_xdp, &quoted, 1) || !addr_equal(&quoted.source, &packet->destination))
-    return NW_REASON_ICMP_UNRELATED;
-  if (packet->direction == NW_EGRESS && !packet->forwarded && !address_local(&quoted.destination, quoted.is_v4)) return NW_REASON_FORWARDED;
-  if (packet_transport(ctx, is_xdp, &quoted, 1) || quoted.later_fragment) return NW_REASON_ICMP_UNRELATED;
-  return conntrack_quoted(&quoted, settings) ? NW_REASON_RELATED : NW_REASON_ICMP_UNRELATED;
+  *quoted = fresh;
+  quoted->is_v4 = packet->is_v4;
+  quoted->network_offset = packet->transport_offset + 8;
+  quoted->length = packet->end;
+  quoted->direction = !packet->direction;
+  quoted->near_is_host = packet->near_is_host;
+  quoted->forwarded = packet->forwarded;
+  if (quoted->network_offset > MAX_OFFSET) return NW_REASON_ICMP_UNRELATED;
+  if (packet_network(ctx, is_xdp, quoted, 1) || !addr_equal(&quoted->source, &packet->destination)) return NW_REASON_ICMP_UNRELATED;
+  if (packet->direction == NW_EGRESS && !packet->forwarded && !address_local(&quoted->destination, quoted->is_v4)) return NW_REASON_FORWARDED;
+  if (packet_transport(ctx, is_xdp, quoted, 1) || quoted->later_fragment) return NW_REASON_ICMP_UNRELATED;
+  return conntrack_quoted(quoted, settings) ? NW_REASON_RELATED : NW_REASON_ICMP_UNRELATED;
 }
-
-/* What one packet and its interface bring along. */
-struct scene {
-  __u32 slot;
-  __u32 interface_flags;
-  __u32 untracked; /* the untracked chain has its say */
-};
 
 /* The untracked stage sees every packet but those of failsafe ports, in both directions, so that these are tracked. */
 static __always_inline __u32 untracked_applies(const struct packet *packet, __u32 interface_flags) {
@@ -94,17 +113,8 @@ static __always_inline int is_tracked(const struct packet *packet, const struct 
   return packet->near_is_host || (scene->interface_flags & NW_INTERFACE_FORWARD);
 }
 
-/* Asks the policy about the packet. Nothing but its own chain: one call. */
 static __always_inline void ask(const struct packet *packet, const struct scene *scene, struct judgement *judgement) {
-  __u32 way = way_of(packet->direction, packet->forwarded, scene->interface_flags, scene->untracked);
-
-  if (way >> 4 == NO_CHAIN) {
-    classify(packet, scene->slot, way & 15, 0, judgement);
-    judgement->decided = way & 15;
-    judgement->present = 1U << (way & 15);
-    if (judgement->answer.verdict != NW_NEXT && !(judgement->chains & ~CHAIN_BITS(NW_VARIANT_ENFORCED))) return;
-  }
-  policy_ask(packet, scene->slot, way, 0, judgement);
+  ask_policy(packet, scene, way_of(packet->direction, packet->forwarded, scene->interface_flags, scene->untracked), 0, judgement);
 }
 
 /* What is beside the verdict belongs to first packets; only the untracked stage has none and speaks of each. */
@@ -121,13 +131,13 @@ static __always_inline void judge_again(const struct packet *packet, const struc
   __u32 is_reply = (state & CT_STATE) == CT_REJUDGE_REPLY, forwarded = !!(state & CT_FORWARDED), allowed;
 
   if (is_reply) {
-    policy_ask(packet, scene->slot, way_of(!packet->direction, forwarded, scene->interface_flags, 0), 1, judgement);
+    ask_policy(packet, scene, way_of(!packet->direction, forwarded, scene->interface_flags, 0), 1, judgement);
     forget_beside(judgement);
   } else if (!asked) {
     ask(packet, scene, judgement);
   }
   allowed = verdict_of(&judgement->answer) == NW_ALLOW;
-  conntrack_rejudged(packet, allowed, judgement->answer.counter);
+  conntrack_rejudged(packet, allowed, judgement->answer.counter, scene->live.generation);
   if (!allowed) return;
   judgement->answer.reason = NW_REASON_ESTABLISHED;
   judgement->answer.counter = NW_NO_RULE;
@@ -156,28 +166,27 @@ static __always_inline void judge_known(struct judgement *judgement) {
 }
 
 /* Conntrack and policy. Fills the judgement. */
-NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *settings, const struct scene *scene,
-                         struct judgement *judgement) {
+static __always_inline void judge_flow(const struct packet *packet, const struct nw_settings *settings, const struct scene *scene,
+                                       struct judgement *judgement) {
   __u32 state, flags;
 
-  if (!packet || !settings || !scene || !judgement) return 0;
   /* One image answers for all stages, so the later ones are asked along with the untracked one. */
   if (scene->untracked) {
     ask(packet, scene, judgement);
     if (untracked_decided(judgement)) {
       refuse_spoofed(packet, scene, judgement);
-      return 0;
+      return;
     }
   }
   if (!is_tracked(packet, scene)) {
     if (!scene->untracked) ask(packet, scene, judgement);
-    return 0;
+    return;
   }
-  state = conntrack_lookup(packet, settings);
+  state = packet_is_first(packet) ? CT_NEW : conntrack_lookup(packet, settings, scene->live.generation);
   if (state == CT_KNOWN) {
     judge_known(judgement);
     forget_beside(judgement);
-    return 0;
+    return;
   }
   if (failsafe_applies(packet) && failsafe_match(packet, (state & CT_STATE) == CT_REJUDGE_REPLY)) {
     judge_known(judgement);
@@ -185,26 +194,27 @@ NW_GLOBAL int judge_flow(const struct packet *packet, const struct nw_settings *
     judgement->answer.reason = NW_REASON_FAILSAFE;
     if (state == CT_NEW) {
       refuse_spoofed(packet, scene, judgement);
-      if (judgement->answer.reason == NW_REASON_FAILSAFE) conntrack_open(packet, settings, NW_CT_FAILSAFE, NW_NO_RULE);
+      if (judgement->answer.reason == NW_REASON_FAILSAFE) conntrack_open(packet, settings, NW_CT_FAILSAFE, NW_NO_RULE, scene->live.generation);
     } else {
-      conntrack_rejudged(packet, 1, NW_NO_RULE);
+      conntrack_rejudged(packet, 1, NW_NO_RULE, scene->live.generation);
     }
-    return 0;
+    return;
   }
   if (state != CT_NEW) {
     judge_again(packet, scene, state, scene->untracked, judgement);
-    return 0;
+    return;
   }
   if (!scene->untracked) ask(packet, scene, judgement);
   refuse_spoofed(packet, scene, judgement);
   flags = packet->forwarded ? NW_CT_FORWARDED : 0;
-  if (verdict_of(&judgement->answer) == NW_ALLOW) conntrack_open(packet, settings, flags, judgement->answer.counter);
-  return 0;
+  if (verdict_of(&judgement->answer) == NW_ALLOW) conntrack_open(packet, settings, flags, judgement->answer.counter, scene->live.generation);
 }
 
 /* ICMP errors have no flow of their own. Where no chain is about forwarded traffic, those about it are open. */
-static __always_inline void judge_icmp_error(void *ctx, __u32 is_xdp, const struct packet *packet, const struct nw_settings *settings,
-                                             const struct scene *scene, struct judgement *judgement) {
+static __always_inline void judge_icmp_error(void *ctx, __u32 is_xdp, const struct nw_settings *settings, struct scratch *scratch) {
+  const struct packet *packet = &scratch->packet;
+  const struct scene *scene = &scratch->scene;
+  struct judgement *judgement = &scratch->judgement;
   const __u32 of_untracked = 1U << NW_CHAIN_UNTRACKED_INGRESS | 1U << NW_CHAIN_UNTRACKED_EGRESS;
   __u32 reason;
 
@@ -213,7 +223,7 @@ static __always_inline void judge_icmp_error(void *ctx, __u32 is_xdp, const stru
     if (untracked_decided(judgement)) return;
     forget_beside(judgement);
   }
-  reason = icmp_error(ctx, is_xdp, packet, settings);
+  reason = icmp_error(ctx, is_xdp, packet, &scratch->quoted, settings);
   if (reason == NW_REASON_ICMP_UNRELATED && packet->forwarded && !(judgement->present & ~of_untracked) &&
       judgement->answer.reason == NW_REASON_FORWARDED)
     reason = NW_REASON_FORWARDED;
@@ -227,8 +237,10 @@ static __always_inline int is_nobodys(const struct packet *packet, __u32 interfa
   return !packet->near_is_host && !(interface_flags & NW_INTERFACE_STRICT_INGRESS);
 }
 
-static __always_inline void judge_packet(void *ctx, __u32 is_xdp, struct packet *packet, const struct nw_settings *settings,
-                                         struct scene *scene, struct judgement *judgement) {
+static __always_inline void judge_packet(void *ctx, __u32 is_xdp, const struct nw_settings *settings, struct scratch *scratch) {
+  struct packet *packet = &scratch->packet;
+  struct scene *scene = &scratch->scene;
+  struct judgement *judgement = &scratch->judgement;
   __u32 reason = packet_transport(ctx, is_xdp, packet, 0);
 
   if (!reason && packet->later_fragment) reason = fragment_later(packet);
@@ -241,16 +253,16 @@ static __always_inline void judge_packet(void *ctx, __u32 is_xdp, struct packet 
   if (!packet->forwarded && packet_is_for_service(packet, settings)) packet->forwarded = 1;
   scene->untracked = untracked_applies(packet, scene->interface_flags);
   if (packet->is_icmp_error)
-    judge_icmp_error(ctx, is_xdp, packet, settings, scene, judgement);
+    judge_icmp_error(ctx, is_xdp, settings, scratch);
   else
     judge_flow(packet, settings, scene, judgement);
   if (packet->first_fragment) fragment_first(packet, verdict_of(&judgement->answer) == NW_ALLOW);
 }
 
 /* Forwarded traffic that no chain of the interface is about. */
-static __always_inline void judge_open(void *ctx, __u32 is_xdp, struct packet *packet, const struct nw_settings *settings) {
+static __always_inline void judge_open(void *ctx, __u32 is_xdp, struct packet *packet, const struct nw_settings *settings, __u32 generation) {
   if (packet->direction == NW_EGRESS && packet->near_is_host && !packet_transport(ctx, is_xdp, packet, 0))
-    conntrack_masqueraded(packet, settings);
+    conntrack_masqueraded(packet, settings, generation);
 }
 
 static __always_inline int is_open(const struct packet *packet, __u32 interface_flags) {
@@ -258,39 +270,79 @@ static __always_inline int is_open(const struct packet *packet, __u32 interface_
   return packet->direction == NW_EGRESS || (!(interface_flags & NW_INTERFACE_UNTRACKED) && !packet->near_is_host);
 }
 
-static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 direction) {
-  const struct nw_interface *interface = bpf_map_lookup_elem(&nw_interface, &ifindex);
-  struct judgement judgement = {.answer = {.verdict = NW_DENY, .counter = NW_NO_RULE}, .staged = NW_NEXT, .staged_counter = NW_NO_RULE};
-  struct packet packet = {};
-  const struct nw_settings *settings;
-  struct scene scene = {};
-  __u32 zero = 0, reason;
+/* 0: no host endpoint governs the interface. */
+static __always_inline int interface_of(__u32 ifindex, struct nw_interface *interface) {
+  __u32 line = nw_interface_line(ifindex);
+  const __u64 *cached = bpf_map_lookup_elem(&nw_if_cache, &line);
+  const struct nw_interface *entry;
 
-  if (!interface) return NW_ALLOW; /* NW_REASON_NO_ENDPOINT: there is no block of counters */
-  settings = bpf_map_lookup_elem(&nw_settings, &zero);
-  scene.slot = interface->endpoint;
-  scene.interface_flags = interface->flags;
-  packet.ifindex = ifindex;
-  packet.direction = direction;
-  packet.length = frame_length(ctx, is_xdp);
-  packet.segments = frame_segments(ctx, is_xdp);
-  reason = settings ? packet_link(ctx, is_xdp, scene.interface_flags & NW_INTERFACE_L3, &packet)
-                    : NW_REASON_FAULT_MAP; /* cannot be: arrays have all their entries */
-  if (!reason) reason = packet_network(ctx, is_xdp, &packet, 0);
-  if (!reason && direction == NW_INGRESS && !(scene.interface_flags & NW_INTERFACE_LOOPBACK)) reason = packet_martian(&packet);
-  judgement.answer.reason = reason;
-  if (settings && !reason) {
-    packet_ends(ctx, is_xdp, &packet);
-    if (is_open(&packet, scene.interface_flags)) {
-      judgement.answer.reason = NW_REASON_FORWARDED;
-      judge_open(ctx, is_xdp, &packet, settings);
-    } else {
-      judge_packet(ctx, is_xdp, &packet, settings, &scene, &judgement);
+  if (cached) {
+    __u64 word = *(const volatile __u64 *)cached;
+
+    if ((__u32)word == ifindex) {
+      interface->endpoint = nw_word_endpoint(word);
+      interface->counter = nw_word_counter(word);
+      interface->flags = nw_word_flags(word);
+      return 1;
     }
   }
-  verdict_count(&packet, interface->counter, &judgement);
-  if (settings && judgement.logged) log_packet(&packet, &judgement, settings, verdict_of(&judgement.answer), judgement.logged);
-  return verdict_of(&judgement.answer);
+  entry = bpf_map_lookup_elem(&nw_interface, &ifindex);
+  if (!entry) return 0;
+  *interface = *entry;
+  return 1;
+}
+
+static __always_inline void scratch_begin(struct scratch *scratch, __u32 ifindex, __u32 direction) {
+  const struct packet packet = {.ifindex = ifindex, .direction = direction};
+  const struct judgement judgement = {.answer = {.verdict = NW_DENY, .reason = NW_REASON_FAULT_MAP, .counter = NW_NO_RULE},
+                                      .staged = NW_NEXT,
+                                      .staged_counter = NW_NO_RULE};
+
+  scratch->packet = packet;
+  scratch->judgement = judgement;
+  scratch->scene.untracked = 0;
+}
+
+/* Fills the judgement. */
+static __always_inline void judge_frame(void *ctx, __u32 is_xdp, const struct nw_settings *settings, struct scratch *scratch) {
+  struct packet *packet = &scratch->packet;
+  const struct scene *scene = &scratch->scene;
+  __u32 reason = packet_link(ctx, is_xdp, scene->interface_flags & NW_INTERFACE_L3, packet);
+
+  if (!reason) reason = packet_network(ctx, is_xdp, packet, 0);
+  if (!reason && packet->direction == NW_INGRESS && !(scene->interface_flags & NW_INTERFACE_LOOPBACK)) reason = packet_martian(packet);
+  scratch->judgement.answer.reason = reason;
+  if (reason) return;
+  packet_ends(ctx, is_xdp, packet);
+  if (is_open(packet, scene->interface_flags)) {
+    scratch->judgement.answer.reason = NW_REASON_FORWARDED;
+    judge_open(ctx, is_xdp, packet, settings, scene->live.generation);
+  } else {
+    judge_packet(ctx, is_xdp, settings, scratch);
+  }
+}
+
+static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 direction) {
+  const struct nw_settings *settings;
+  struct nw_interface interface;
+  struct scratch *scratch;
+  __u32 zero = 0;
+
+  scratch = bpf_map_lookup_elem(&nw_scratch, &zero);
+  settings = bpf_map_lookup_elem(&nw_settings, &zero);
+  if (!scratch || !settings) return NW_DENY; /* cannot be: arrays have all their entries */
+  /* The policy before the interface: user space waits for who saw the old policy before it changes an interface, and the other way round. */
+  scratch->scene.live = policy_live();
+  if (!interface_of(ifindex, &interface)) return NW_ALLOW; /* NW_REASON_NO_ENDPOINT: there is no block of counters */
+  scratch_begin(scratch, ifindex, direction);
+  scratch->scene.slot = interface.endpoint;
+  scratch->scene.interface_flags = interface.flags;
+  scratch->packet.length = frame_length(ctx, is_xdp);
+  scratch->packet.segments = frame_segments(ctx, is_xdp);
+  judge_frame(ctx, is_xdp, settings, scratch);
+  verdict_count(&scratch->packet, interface.counter, &scratch->judgement);
+  if (scratch->judgement.logged) log_packet(&scratch->packet, &scratch->scene, &scratch->judgement, settings);
+  return verdict_of(&scratch->judgement.answer);
 }
 
 #endif

@@ -14,13 +14,13 @@
 #define NW_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
 #endif
 
-#define NW_ABI_VERSION 2
+#define NW_ABI_VERSION 3
 #define NW_MAGIC 0x6c77646eU /* "ndwl" */
 
 #define NW_MAX_INTERFACES 4096     /* entries of nw_interface, slots of nw_counter */
 #define NW_MAX_LOCAL_ADDRESSES 65536
 #define NW_MAX_FAILSAFE_NETS 4096
-#define NW_MAX_RULE_COUNTERS 1048576 /* most rule slots; the map holds as many as are in use */
+#define NW_MAX_RULE_COUNTERS 1048576 /* most rule slots */
 #define NW_MAX_FRAGMENTS 16384
 #define NW_MAX_EXTENSION_HEADERS 8   /* IPv6 headers walked before the packet is dropped */
 #define NW_MAX_EXTENSION_BYTES 256

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
 /* nw_counter:      PERCPU_ARRAY of struct nw_count; index nw_counter_index(interface.counter, direction, reason).
- * nw_rule_counter: ARRAY_OF_MAPS with one entry, a PERCPU_ARRAY of struct nw_count by rule counter slot: packets that a rule
- *                  decided (first packets of flows; later ones are `established`). Grown by copy and swap.
+ * nw_rule_counter: ARRAY_OF_MAPS of PERCPU_ARRAYs of NW_RULE_COUNTS struct nw_count; slot i is value i % NW_RULE_COUNTS of entry
+ *                  i / NW_RULE_COUNTS: packets that a rule decided (first packets of flows; later ones are `established`). Entries
+ *                  are there from the first one on, as many as slots are in use.
  * nw_ct_counter:   PERCPU_ARRAY of __u64 by NW_CT_COUNT_*. */
 #ifndef NW_COUNTERS_H
 #define NW_COUNTERS_H
@@ -21,6 +22,8 @@ NW_ASSERT_SIZE(struct nw_count, 16);
 static inline __u32 nw_counter_index(__u32 interface_counter, __u32 direction, __u32 reason) {
   return (interface_counter * NW_DIRECTIONS + direction) * NW_REASON_SLOTS + reason;
 }
+
+#define NW_RULE_COUNTS 2048U
 
 #define NW_CT_COUNT_FULL 0      /* nw_ct had no room: the flow stayed unconfirmed */
 #define NW_CT_COUNT_CREATED 1   /* entries made */

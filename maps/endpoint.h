@@ -32,4 +32,35 @@ NW_ASSERT_SIZE(struct nw_interface, 16);
 #define NW_LOCAL_BROADCAST 2U
 #define NW_LOCAL_SERVICE 4U /* what comes to it a service sends elsewhere: forwarded traffic */
 
+/* Direct-mapped caches of these two tables, for an array answers in a tenth of the time. Written by user space along with the tables; what is
+ * not in the cache is looked up in the table.
+ *
+ * nw_if_cache: ARRAY of __u64, nw_interface_word() at nw_interface_line(ifindex); 0: nothing. One word, so never half an entry.
+ * nw_local_cache:     ARRAY of struct nw_cached_local at nw_local_line(address). Before an entry changes its flags are 0 and every packet
+ *                     that saw others is through; so likewise before they are set again. */
+#define NW_CACHE_LINES 256U
+
+static inline __u32 nw_interface_line(__u32 ifindex) { return ifindex & (NW_CACHE_LINES - 1); }
+
+/* 0 for an entry that does not fit; it is not cached. */
+static inline __u64 nw_interface_word(__u32 ifindex, const struct nw_interface *entry) {
+  if (entry->endpoint >> 12 || entry->counter >> 12 || entry->flags >> 8) return 0;
+  return ifindex | (__u64)entry->endpoint << 32 | (__u64)entry->counter << 44 | (__u64)entry->flags << 56;
+}
+static inline __u32 nw_word_endpoint(__u64 word) { return word >> 32 & 0xfff; }
+static inline __u32 nw_word_counter(__u64 word) { return word >> 44 & 0xfff; }
+static inline __u32 nw_word_flags(__u64 word) { return word >> 56; }
+
+struct nw_cached_local {
+  struct nw_addr address;
+  __u32 flags; /* NW_LOCAL_*; 0: nothing */
+  __u32 pad[3];
+};
+NW_ASSERT_SIZE(struct nw_cached_local, 32);
+
+static inline __u32 nw_local_line(const struct nw_addr *address) {
+  const __u64 *words = (const __u64 *)address->bytes;
+  return (words[0] * 31 + words[1]) * 0x9e3779b97f4a7c15ULL >> 56;
+}
+
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
 /* The policy image: everything the classifier needs, one block of 64-byte lines.
  *
- * nw_policy is an ARRAY_OF_MAPS with one entry; the inner map is an ARRAY of struct nw_line (mmapable), one image. A packet
- * takes the inner map once, so it sees one whole policy; a new image goes live by one update of nw_policy. All fields are in
- * host order. Lines are addressed by index; line 0 is the header.
+ * nw_policy is an ARRAY_OF_MAPS, NW_MAX_CHUNKS entries for each of NW_BANKS banks; an inner map is an ARRAY with one struct nw_chunk
+ * (mmapable), a part of an image: line i is line i % NW_CHUNK_LINES of chunk i / NW_CHUNK_LINES, at entry nw_chunk_entry(bank, chunk).
+ * nw_live: ARRAY with one struct nw_live, written as one word: which bank is live. A packet reads it once, so it sees one whole policy.
+ * A new image is written into the other bank, which no packet reads any more, and goes live with that word. All fields are in host
+ * order. Lines are addressed by index; line 0 is the header.
  *
  *   header | protocol table | port tables | address tables | diagrams | endpoint directory | rule table
  *
@@ -54,8 +56,14 @@
 #include "verdict.h"
 
 #define NW_LINE_BYTES 64
-#define NW_IMAGE_VERSION 2
+#define NW_IMAGE_VERSION 3
 #define NW_MAX_IMAGE_LINES (1U << 24)
+#ifndef NW_CHUNK_SHIFT     /* the fuzzers' chunks are smaller, to have many */
+#define NW_CHUNK_SHIFT 16 /* 4 MB: ten thousand rules are in the first one, which is looked up once a packet */
+#endif
+#define NW_CHUNK_LINES (1U << NW_CHUNK_SHIFT)
+#define NW_MAX_CHUNKS (NW_MAX_IMAGE_LINES / NW_CHUNK_LINES)
+#define NW_BANKS 2U
 #define NW_MAX_L4_CLASSES 65536U
 
 struct nw_line {
@@ -63,10 +71,21 @@ struct nw_line {
 } __attribute__((aligned(64)));
 NW_ASSERT_SIZE(struct nw_line, NW_LINE_BYTES);
 
+struct nw_chunk {
+  struct nw_line lines[NW_CHUNK_LINES];
+};
+
+static inline __u32 nw_chunk_entry(__u32 bank, __u32 chunk) { return bank * NW_MAX_CHUNKS + chunk; }
+
+struct nw_live {
+  __u32 bank;
+  __u32 generation; /* of the image in it; 0: there is none yet */
+} __attribute__((aligned(8)));
+NW_ASSERT_SIZE(struct nw_live, 8);
+
 struct nw_image_header {
   __u32 magic; /* NW_MAGIC */
   __u32 version;
-  __u32 generation;
   __u32 line_count;
   __u32 v4_root;
   __u32 v4_class;
@@ -77,7 +96,7 @@ struct nw_image_header {
   __u32 rule_base;
   __u32 rule_count;
   __u32 chains; /* nw_chain_bit() of every kind of entry there is */
-  __u32 pad[3];
+  __u32 pad[4];
 };
 NW_ASSERT_SIZE(struct nw_image_header, NW_LINE_BYTES);
 

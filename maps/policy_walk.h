@@ -27,8 +27,17 @@ NW_INLINE __u32 nw_at_most(__u64 a, __u64 b) {
   return 1 - (__u32)(borrow >> 63);
 }
 
+/* The same for numbers below 2^63. */
+NW_INLINE __u32 nw_at_most_small(__u64 a, __u64 b) {
+  __u64 difference = a - b - 1;
+  NW_HIDE(difference);
+  return (__u32)(difference >> 63);
+}
+
 NW_INLINE __u32 nw_equal(__u32 a, __u32 b) {
-  return (__u32)(((__u64)(a ^ b) - 1) >> 63);
+  __u32 equal = (__u32)(((__u64)(a ^ b) - 1) >> 63);
+  NW_HIDE(equal); /* a signed shift and a mask in its place make Linux 6.18 follow both outcomes */
+  return equal;
 }
 
 struct nw_query {
@@ -44,7 +53,7 @@ struct nw_query {
 };
 
 struct nw_classes {
-  __u32 source, destination, l4, source_port;
+  __u32 source, destination, l4, source_port; /* in the order of NW_DIM_* */
 };
 
 struct nw_answer {
@@ -72,7 +81,7 @@ NW_INLINE __u32 nw_walk_v4(nw_image image, const struct nw_image_header *header,
     if (NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS) return NW_ADDRESS_VALUE(ref);
     node = (const struct nw_tree16 *)nw_image_line(image, NW_ADDRESS_VALUE(ref));
     if (!node) return NW_WALK_FAULT;
-    for (i = 0; i < 10; i++) child += nw_at_most(node->keys[i], low);
+    for (i = 0; i < 10; i++) child += nw_at_most_small(node->keys[i], low);
     NW_HIDE(child);
     if (child > 10) return NW_WALK_FAULT;
     ref = node->children[child];
@@ -117,16 +126,12 @@ NW_INLINE __u32 nw_walk_diagram(nw_image image, __u32 ref, const struct nw_class
   __u32 depth, i;
 
   for (depth = 0; depth < NW_REF_MAX_DEPTH; depth++) {
-    __u32 kind = NW_REF_KIND(ref), dim = NW_REF_DIM(ref), line_index = NW_REF_LINE(ref), id;
+    __u32 kind = NW_REF_KIND(ref), is_row = kind & kind >> 1, id;
     const struct nw_line *line;
 
     if (kind == NW_REF_LEAF) return ref;
-    id = dim == NW_DIM_SOURCE        ? ids->source
-         : dim == NW_DIM_DESTINATION ? ids->destination
-         : dim == NW_DIM_L4          ? ids->l4
-                                     : ids->source_port;
-    if (kind == NW_REF_ROW) line_index += id >> 4;
-    line = nw_image_line(image, line_index);
+    id = ((const __u32 *)ids)[NW_REF_DIM(ref)];
+    line = nw_image_line(image, NW_REF_LINE(ref) + is_row * (id >> 4)); /* is_row by arithmetic: see nw_at_most() */
     if (!line) return NW_WALK_FAULT;
     if (kind == NW_REF_LIST) {
       const struct nw_list *list = (const struct nw_list *)line;
@@ -135,8 +140,7 @@ NW_INLINE __u32 nw_walk_diagram(nw_image image, __u32 ref, const struct nw_class
       NW_HIDE(child);
       ref = list->children[child & 7];
     } else {
-      __u32 shift = kind == NW_REF_RADIX ? NW_REF_SHIFT(ref) * 4 : 0;
-      ref = line->words[id >> (shift & 31) & 15];
+      ref = line->words[id >> ((1 - is_row) * NW_REF_SHIFT(ref) * 4 & 31) & 15];
     }
   }
   return NW_REF_KIND(ref) == NW_REF_LEAF ? ref : NW_WALK_FAULT;

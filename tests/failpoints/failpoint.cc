@@ -98,6 +98,7 @@ Command describe(int command) {
   switch (command) {
     case BPF_MAP_CREATE: return {"map_create", true};
     case BPF_MAP_UPDATE_ELEM: return {"map_update", true};
+    case BPF_MAP_UPDATE_BATCH: return {"map_update_batch", true};
     case BPF_MAP_DELETE_ELEM: return {"map_delete", true};
     case BPF_MAP_LOOKUP_ELEM: return {"map_lookup", false};
     case BPF_MAP_GET_NEXT_KEY: return {"map_next_key", false};
@@ -124,6 +125,7 @@ std::string text_of(int command, const bpf_attr& attr) {
     case BPF_MAP_LOOKUP_ELEM:
     case BPF_MAP_GET_NEXT_KEY:
     case BPF_MAP_FREEZE: return text + " " + map_name(static_cast<int>(attr.map_fd));
+    case BPF_MAP_UPDATE_BATCH: return text + " " + map_name(static_cast<int>(attr.batch.map_fd));
     case BPF_OBJ_PIN:
     case BPF_OBJ_GET: return text + " " + base_name(reinterpret_cast<const char*>(attr.pathname));
     default: return text;
@@ -131,7 +133,9 @@ std::string text_of(int command, const bpf_attr& attr) {
 }
 
 // Maps that outlive a process: a program's own data has a dot in its name.
-bool outlives(std::string_view name) { return name.starts_with("nw_") && name.find('.') == name.npos && name != "nw_recorded"; }
+bool outlives(std::string_view name) {
+  return name.starts_with("nw_") && name.find('.') == name.npos && name != "nw_recorded" && name != "nw_scratch";
+}
 
 std::set<__u32> pinned_maps_of(const bpf_attr& load) {
   std::set<__u32> ids;
@@ -288,7 +292,9 @@ int rmdir(const char* path) noexcept {
 
 void* mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset) noexcept {
   static auto* const next = real<void*(void*, size_t, int, int, int, off_t)>("mmap");
-  if (fd >= 0 && !passes("mmap", false)) return MAP_FAILED;
+  // Maps that are written as memory: the policy image, which of its banks is live, the caches.
+  const bool writes = (flags & MAP_SHARED) != 0 && (protection & PROT_WRITE) != 0;
+  if (fd >= 0 && !passes("mmap " + map_name(fd), writes)) return MAP_FAILED;
   return next(address, length, protection, flags, fd, offset);
 }
 

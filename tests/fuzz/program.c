@@ -13,7 +13,10 @@ const struct program_maps program_maps = {
     .failsafe_net = &nw_failsafe_net,
     .interface = &nw_interface,
     .local = &nw_local,
+    .interface_cache = &nw_if_cache,
+    .local_cache = &nw_local_cache,
     .policy = &nw_policy,
+    .live = &nw_live,
     .rule_counter = &nw_rule_counter,
     .ct = &nw_ct,
     .ct_new_in = &nw_ct_new_in,
@@ -30,6 +33,10 @@ void program_announce_maps(void) {
   ANNOUNCE(nw_failsafe_net);
   ANNOUNCE(nw_interface);
   ANNOUNCE(nw_local);
+  ANNOUNCE(nw_if_cache);
+  ANNOUNCE(nw_local_cache);
+  ANNOUNCE(nw_live);
+  ANNOUNCE(nw_scratch);
   ANNOUNCE_OUTER(nw_policy);
   ANNOUNCE_OUTER(nw_rule_counter);
   ANNOUNCE(nw_ct);

@@ -110,30 +110,38 @@ void put_failsafe() {
   put(maps.failsafe_net, peers, std::uint8_t{1});
 }
 
-// The image as an inner map; damaged: with lines of ones in it.
-void* inner_of(const std::vector<nw_line>& image, bool is_damaged) {
-  void* inner = machine_add_inner(program_maps.policy, sizeof(nw_line), static_cast<__u32>(image.size()));
-  for (std::uint32_t i = 0; i < image.size(); ++i) {
-    nw_line line = image[i];
-    if (is_damaged && i % 7 == 3) std::memset(&line, 0xff, sizeof(line));
-    put(inner, i, line);
+// The image's chunks as inner maps; damaged: with lines of ones in it.
+std::vector<void*> inners_of(const std::vector<nw_line>& image, bool is_damaged) {
+  std::vector<void*> inners;
+  for (std::size_t begin = 0; begin < image.size(); begin += NW_CHUNK_LINES) {
+    nw_chunk chunk{};
+    for (std::size_t i = begin; i < std::min<std::size_t>(image.size(), begin + NW_CHUNK_LINES); ++i) {
+      nw_line& line = chunk.lines[i - begin];
+      line = image[i];
+      if (is_damaged && i % 7 == 3) std::memset(&line, 0xff, sizeof(line));
+    }
+    inners.push_back(machine_add_inner(program_maps.policy, sizeof(nw_chunk), 1));
+    put(inners.back(), __u32{0}, chunk);
   }
-  return inner;
+  return inners;
 }
 
+// Into the bank that is not live, and then the word that makes it live.
 void put_policy(std::uint32_t generation, bool is_damaged) {
-  static void* const inners[] = {inner_of(fuzz::program_policy(0), false), inner_of(fuzz::program_policy(1), false),
-                                 inner_of(fuzz::program_policy(0), true), inner_of(fuzz::program_policy(1), true)};
-  void* inner = inners[generation % 2 + (is_damaged ? 2 : 0)];
-  nw_line header = fuzz::program_policy(generation).front();
-  reinterpret_cast<nw_image_header&>(header).generation = generation;
-  put(inner, std::uint32_t{0}, header);
-  machine_go_live(program_maps.policy, inner);
+  static const std::vector<void*> images[] = {inners_of(fuzz::program_policy(0), false), inners_of(fuzz::program_policy(1), false),
+                                              inners_of(fuzz::program_policy(0), true), inners_of(fuzz::program_policy(1), true)};
+  static std::array<std::size_t, NW_BANKS> used{};
+  const auto& inners = images[generation % 2 + (is_damaged ? 2 : 0)];
+  const nw_live live{.bank = generation % NW_BANKS, .generation = generation};
+  for (std::uint32_t i = 0; i < std::max(inners.size(), used[live.bank]); ++i)
+    machine_put_inner(program_maps.policy, nw_chunk_entry(live.bank, i), i < inners.size() ? inners[i] : nullptr);
+  used[live.bank] = inners.size();
+  put(program_maps.live, __u32{0}, live);
 }
 
-void put_scene(const Scene& scene) {
+void put_scene(const Scene& scene, bool has_caches) {
   const auto& maps = program_maps;
-  for (const auto* map : {maps.settings, maps.failsafe, maps.failsafe_net, maps.interface, maps.local, maps.ct, maps.ct_new_in,
+  for (const auto* map : {maps.settings, maps.failsafe, maps.failsafe_net, maps.interface, maps.interface_cache, maps.local, maps.local_cache, maps.ct, maps.ct_new_in,
                           maps.ct_new_out, maps.fragment, maps.ct_counter, maps.event_state})
     machine_reset(map);
   nw_settings settings{};
@@ -154,11 +162,15 @@ void put_scene(const Scene& scene) {
                                         (scene.has_untracked ? NW_INTERFACE_UNTRACKED | NW_INTERFACE_STRICT_INGRESS : 0) |
                                         (scene.has_forward ? NW_INTERFACE_FORWARD | NW_INTERFACE_STRICT_INGRESS | NW_INTERFACE_STRICT_EGRESS : 0),
                                .pad = 0};
-  if (scene.is_governed) put(maps.interface, kInterface, interface);
+  if (scene.is_governed) {
+    put(maps.interface, kInterface, interface);
+    if (has_caches) put(maps.interface_cache, nw_interface_line(kInterface), nw_interface_word(kInterface, &interface));
+  }
   for (const auto* text : {"10.0.0.2", "fd00::2"}) {
     nw_addr address{};
     std::memcpy(address.bytes, parse_address(text)->bytes.data(), 16);
     put(maps.local, address, __u32{NW_LOCAL_ADDRESS});
+    if (has_caches) put(maps.local_cache, nw_local_line(&address), nw_cached_local{.address = address, .flags = NW_LOCAL_ADDRESS, .pad = {}});
   }
 }
 
@@ -225,7 +237,8 @@ Outcome run(const Packet& packet, const Scene& scene, bool is_split) {
   outcome.reason = index - nw_counter_index(kCounter, is_egress ? NW_EGRESS : NW_INGRESS, 0);
   fuzz::require(outcome.reason != NW_REASON_NONE && outcome.reason < NW_REASON_COUNT, "the reason is one of the list");
   fuzz::require(count->packets == (packet.hook != kXdp && packet.has_segments ? 3U : 1U), "a packet is counted as its segments");
-  fuzz::require(count->bytes == size, "the frame's bytes are counted");
+  // Of a frame in several buffers as many as had to be looked for.
+  fuzz::require(packet.hook == kXdp ? count->bytes <= size : count->bytes == size, "the frame's bytes are counted");
   return outcome;
 }
 
@@ -233,7 +246,7 @@ std::vector<Outcome> run_all(const Scene& scene, bool is_split, bool changes_pla
   std::vector<Outcome> outcomes;
   std::uint64_t now = 1000 * kSecond;
   std::uint32_t generation = 1;
-  put_scene(scene);
+  put_scene(scene, changes_places);
   put_policy(generation, scene.is_damaged);
   for (auto packet : scene.packets) {
     machine_set_clock(now += packet.pause_ns);
@@ -249,7 +262,7 @@ std::vector<Outcome> run_all(const Scene& scene, bool is_split, bool changes_pla
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   program_announce_maps();
-  machine_go_live(program_maps.rule_counter, machine_add_inner(program_maps.rule_counter, sizeof(nw_count), fuzz::kRuleCounters));
+  machine_put_inner(program_maps.rule_counter, 0, machine_add_inner(program_maps.rule_counter, sizeof(nw_count), NW_RULE_COUNTS));
   return 0;
 }
 

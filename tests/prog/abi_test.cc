@@ -13,6 +13,7 @@
 #include "maps/counters.h"
 #include "maps/endpoint.h"
 #include "maps/failsafe.h"
+#include "maps/policy.h"
 #include "maps/settings.h"
 
 namespace {
@@ -38,6 +39,9 @@ std::vector<Layout> layouts() {
       {"nw_addr", sizeof(nw_addr), {MEMBER(nw_addr, bytes)}},
       {"nw_interface", sizeof(nw_interface),
        {MEMBER(nw_interface, endpoint), MEMBER(nw_interface, counter), MEMBER(nw_interface, flags), MEMBER(nw_interface, pad)}},
+      {"nw_cached_local", sizeof(nw_cached_local),
+       {MEMBER(nw_cached_local, address), MEMBER(nw_cached_local, flags), MEMBER(nw_cached_local, pad)}},
+      {"nw_live", sizeof(nw_live), {MEMBER(nw_live, bank), MEMBER(nw_live, generation)}},
       {"nw_failsafe_word", sizeof(nw_failsafe_word), {MEMBER(nw_failsafe_word, any), MEMBER(nw_failsafe_word, nets)}},
       {"nw_failsafe_key", sizeof(nw_failsafe_key),
        {MEMBER(nw_failsafe_key, prefixlen), MEMBER(nw_failsafe_key, direction), MEMBER(nw_failsafe_key, is_udp),
@@ -107,6 +111,8 @@ TEST_CASE("keys and values of the maps have the sizes of their structs", "[abi]"
                                         Sizes{maps.nw_failsafe, 4, sizeof(nw_failsafe_word)},
                                         Sizes{maps.nw_failsafe_net, sizeof(nw_failsafe_key), 1},
                                         Sizes{maps.nw_interface, 4, sizeof(nw_interface)}, Sizes{maps.nw_local, sizeof(nw_addr), 4},
+                                        Sizes{maps.nw_if_cache, 4, 8}, Sizes{maps.nw_local_cache, 4, sizeof(nw_cached_local)},
+                                        Sizes{maps.nw_live, 4, sizeof(nw_live)},
                                         Sizes{maps.nw_ct, sizeof(nw_ct_key), sizeof(nw_ct_entry)},
                                         Sizes{maps.nw_ct_new_in, sizeof(nw_ct_key), sizeof(nw_ct_entry)},
                                         Sizes{maps.nw_ct_new_out, sizeof(nw_ct_key), sizeof(nw_ct_entry)},

@@ -1,5 +1,7 @@
 // verify: equal tables are found equal, every kind of wrong entry is found. Most of it on tables as they were read back, in memory; the
 // maps of a kernel at the end.
+#include <sys/mman.h>
+
 #include <bpf/bpf.h>
 
 #include <algorithm>
@@ -300,14 +302,17 @@ TEST_CASE("the tables of a kernel are read back, and one entry that somebody wro
   const auto map = [&](const char* name) { return Fd(bpf_obj_get((node.pins() + "/maps/" + name).c_str())); };
   const std::uint32_t zero = 0;
   SECTION("a line of the image") {
+    nw_live live{};
+    REQUIRE(bpf_map_lookup_elem(map("nw_live").get(), &zero, &live) == 0);
     const auto policy = map("nw_policy");
+    const auto first = nw_chunk_entry(live.bank, 0);
     std::uint32_t id = 0;
-    REQUIRE(bpf_map_lookup_elem(policy.get(), &zero, &id) == 0);
-    const Fd image(bpf_map_get_fd_by_id(id));
-    nw_line line = bench.tables.image[header_of(bench.tables).rule_base];
-    const auto at = header_of(bench.tables).rule_base;
-    line.words[0] ^= 1;
-    REQUIRE(bpf_map_update_elem(image.get(), &at, &line, BPF_ANY) == 0);
+    REQUIRE(bpf_map_lookup_elem(policy.get(), &first, &id) == 0);
+    const Fd chunk(bpf_map_get_fd_by_id(id));
+    void* memory = mmap(nullptr, sizeof(nw_chunk), PROT_READ | PROT_WRITE, MAP_SHARED, chunk.get(), 0);
+    REQUIRE(memory != MAP_FAILED);
+    static_cast<nw_line*>(memory)[header_of(bench.tables).rule_base].words[0] ^= 1;
+    munmap(memory, sizeof(nw_chunk));
     CHECK(found_in(look(), "policy"));
   }
   SECTION("the settings") {
@@ -338,6 +343,21 @@ TEST_CASE("the tables of a kernel are read back, and one entry that somebody wro
     const std::uint32_t flags = NW_LOCAL_ADDRESS;
     REQUIRE(bpf_map_update_elem(map("nw_local").get(), &address, &flags, BPF_ANY) == 0);
     CHECK(found_in(look(), "local addresses"));
+  }
+  SECTION("a cached local address") {
+    nw_cached_local line{};
+    std::memcpy(line.address.bytes, Address::v4(0x08080808).bytes.data(), 16);
+    line.flags = NW_LOCAL_ADDRESS;
+    const auto at = nw_local_line(&line.address);
+    REQUIRE(bpf_map_update_elem(map("nw_local_cache").get(), &at, &line, BPF_ANY) == 0);
+    CHECK(found_in(look(), "cached addresses"));
+  }
+  SECTION("a cached interface") {
+    const auto& [ifindex, entry] = *bench.tables.interfaces.begin();
+    const auto at = nw_interface_line(ifindex);
+    const auto word = nw_interface_word(ifindex, &entry) ^ 1ULL << 32;
+    REQUIRE(bpf_map_update_elem(map("nw_if_cache").get(), &at, &word, BPF_ANY) == 0);
+    CHECK(found_in(look(), "cached interfaces"));
   }
   SECTION("an interface") {
     const std::uint32_t ifindex = bench.tables.interfaces.begin()->first;

@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <thread>
 
 #include "engine/verify.h"
@@ -80,11 +79,9 @@ Result<std::optional<Look>> look(const VerifySource& source, std::vector<std::st
   if (!wanted) return fail(wanted.error());
   auto datapath = kernel::Datapath::open({.pin_dir = view->pin_dir, .inspect = true});
   if (!datapath) return fail(datapath.error());
+  const auto generation = datapath->generation();
   const auto tables = engine::read_tables(*datapath);
   if (!tables) return fail(tables.error());
-  if (tables->image.empty()) return fail(Errc::abi, "the policy image is empty");
-  nw_image_header header{};
-  std::memcpy(&header, tables->image.data(), sizeof(header));
   auto report = engine::verify({.resolved = wanted->resolved,
                                 .facts = wanted->facts,
                                 .slots = view->policy->slots,
@@ -96,10 +93,10 @@ Result<std::optional<Look>> look(const VerifySource& source, std::vector<std::st
   const auto wanted_after = resolve_node(from, ignored);
   const bool same_policy = after && after->policy && wanted_after && after->policy->slots == view->policy->slots &&
                            wanted_after->resolved == wanted->resolved && wanted_after->facts == wanted->facts;
-  const bool same_generation = datapath->generation() == header.generation && view->policy->generation == header.generation;
+  const bool same_generation = datapath->generation() == generation && view->policy->generation == generation;
   // A generation that is not the state file's is damage when it stays so; the look says what differs, and is repeated.
   if (!same_policy || (!same_generation && report->equal())) return std::optional<Look>();
-  return Look{std::move(*report), header.generation, view->state->status.last_error};
+  return Look{std::move(*report), generation, view->state->status.last_error};
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ struct CostReport {
 };
 
 struct TableImage {
-  std::vector<nw_line> lines;  // lines[0] is the header; its generation is set by whoever writes the image
+  std::vector<nw_line> lines;  // lines[0] is the header
   std::vector<resolve::Origin> origins;  // by rule table index
   CostReport cost;
 };

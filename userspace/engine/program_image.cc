@@ -6,17 +6,8 @@
 namespace nodewall::engine {
 namespace {
 
-// The same policy for the same slots: the generation in the header does not count.
-bool same_image(std::vector<nw_line> live, const std::vector<nw_line>& wanted) {
-  if (live.size() < wanted.size() || wanted.empty()) return false;
-  auto header = [](nw_line& line) { return reinterpret_cast<nw_image_header*>(&line); };
-  nw_line first = wanted.front();
-  header(live.front())->generation = header(first)->generation = 0;
-  const auto equal = [](const nw_line& a, const nw_line& b) {
-    return std::ranges::equal(a.words, b.words);
-  };
-  return equal(live.front(), first) &&
-         std::equal(wanted.begin() + 1, wanted.end(), live.begin() + 1, equal);
+bool same_image(const std::vector<nw_line>& live, const std::vector<nw_line>& wanted) {
+  return std::ranges::equal(live, wanted, [](const nw_line& a, const nw_line& b) { return std::ranges::equal(a.words, b.words); });
 }
 
 Result<compile::TableImage> compile_with(const resolve::Resolved& policy, const compile::Slots& slots, const Aliases& aliases) {
@@ -70,7 +61,7 @@ Result<Engine::State::Image> Engine::State::build_image(const resolve::Resolved&
   if (applied || datapath->generation() == 0) return image;
   // A restart: what is enforced already is not written again.
   auto current = datapath->read_policy();
-  if (current && same_image(std::move(*current), image.table.lines)) image.changed = false;
+  if (current && same_image(*current, image.table.lines)) image.changed = false;
   return image;
 }
 

@@ -45,7 +45,7 @@ struct Expectation {
 };
 
 struct Difference {
-  std::string table;         // "policy", "failsafe", "local addresses", "settings", "interfaces"
+  std::string table;         // "policy", "failsafe", "local addresses", "cached addresses", "settings", "interfaces", "cached interfaces"
   std::string interface;     // empty: of none
   std::string host_endpoint;
   std::optional<std::uint32_t> direction;

@@ -185,29 +185,39 @@ void verify_settings(const nw_settings& wanted, const nw_settings& held, VerifyR
   }
 }
 
+// What is in a cache is in its table.
+template <class Key, class Value, class Text>
+void compare_cache(const std::string& table, const std::map<Key, Value>& wanted, const std::map<Key, Value>& cached, Text text, VerifyReport& report) {
+  std::map<Key, Value> expected;
+  for (const auto& [key, value] : cached)
+    if (const auto found = wanted.find(key); found != wanted.end()) expected.insert(*found);
+  compare_maps(table, expected, cached, text, report);
+}
+
 }  // namespace
 
 void verify_small_maps(const Expectation& expectation, const Tables& tables, VerifyReport& report) {
   const auto& resolved = expectation.resolved;
   FailsafeVerifier(expectation, tables.small, report).run();
-  compare_maps("local addresses", local_entries(resolved), tables.small.local_addresses,
-               [](const Address& address, const std::uint32_t* flags) {
-                 return to_string(address) + (flags == nullptr ? ": none" : ": flags " + std::to_string(*flags));
-               },
-               report);
+  const auto address_text = [](const Address& address, const std::uint32_t* flags) {
+    return to_string(address) + (flags == nullptr ? ": none" : ": flags " + std::to_string(*flags));
+  };
+  compare_maps("local addresses", local_entries(resolved), tables.small.local_addresses, address_text, report);
+  compare_cache("cached addresses", local_entries(resolved), tables.small.cached_addresses, address_text, report);
   verify_settings(to_kernel(resolved.settings), tables.small.settings, report);
   const auto name_of = [&](std::uint32_t ifindex) {
     for (const auto& interface : expectation.facts.interfaces)
       if (interface.ifindex == ifindex) return interface.name;
     return "ifindex " + std::to_string(ifindex);
   };
-  compare_maps("interfaces", wanted_interfaces(expectation), tables.interfaces,
-               [&](std::uint32_t ifindex, const nw_interface* entry) {
-                 if (entry == nullptr) return name_of(ifindex) + ": none";
-                 return name_of(ifindex) + ": endpoint slot " + std::to_string(entry->endpoint) + ", counters " +
-                        std::to_string(entry->counter) + ", flags " + std::to_string(entry->flags);
-               },
-               report);
+  const auto interface_text = [&](std::uint32_t ifindex, const nw_interface* entry) {
+    if (entry == nullptr) return name_of(ifindex) + ": none";
+    return name_of(ifindex) + ": endpoint slot " + std::to_string(entry->endpoint) + ", counters " + std::to_string(entry->counter) + ", flags " +
+           std::to_string(entry->flags);
+  };
+  const auto interfaces = wanted_interfaces(expectation);
+  compare_maps("interfaces", interfaces, tables.interfaces, interface_text, report);
+  compare_cache("cached interfaces", interfaces, tables.small.cached_interfaces, interface_text, report);
 }
 
 }  // namespace nodewall::engine

@@ -43,22 +43,51 @@ Status Datapath::clear_counters(std::uint32_t interface_counter) {
   return {};
 }
 
+Status Datapath::State::open_rule_counters() {
+  const int outer = map(skeleton->maps.nw_rule_counter);
+  for (std::uint32_t i = 0; i < NW_MAX_RULE_COUNTERS / NW_RULE_COUNTS; ++i) {
+    if (i == rule_counters.size()) rule_counters.emplace_back();
+    auto opened = inner_map(outer, i, rule_counters[i]);
+    if (opened) continue;
+    rule_counters.resize(i);
+    if (opened.error().sys_errno == ENOENT) break;
+    return fail(opened.error());
+  }
+  return {};
+}
+
+Status Datapath::reserve_rule_counters(std::uint32_t slots) {
+  if (slots > NW_MAX_RULE_COUNTERS) return fail(Errc::limit, "more rules than counters: " + std::to_string(slots));
+  auto& have = state_->rule_counters;
+  std::vector<Fd> made;
+  while ((have.size() + made.size()) * NW_RULE_COUNTS < slots) {
+    made.emplace_back(bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "nw_rule_counts", sizeof(__u32), sizeof(nw_count), NW_RULE_COUNTS, nullptr));
+    if (!made.back().valid()) return fail(errno_error("create rule counters", errno));
+  }
+  if (auto done = put_inner_maps(state_->map(state_->skeleton->maps.nw_rule_counter), static_cast<std::uint32_t>(have.size()), made); !done)
+    return fail(std::move(done.error()).in("rule counters"));
+  for (auto& map : made) have.push_back(std::move(map));
+  return {};
+}
+
 Result<std::vector<nw_count>> Datapath::rule_counters() const {
-  auto map = live_inner_map(state_->map(state_->skeleton->maps.nw_rule_counter), state_->rule_counters);
-  if (!map) return fail(map.error());
-  bpf_map_info info{};
-  __u32 length = sizeof(info);
-  if (bpf_map_get_info_by_fd(*map, &info, &length) != 0) return fail(errno_error("read rule counters", errno));
-  if (info.max_entries > NW_MAX_RULE_COUNTERS || info.value_size != sizeof(nw_count))
-    return fail(Errc::abi, "the pinned rule counters have another shape");
-  return read_counts(*map, 0, info.max_entries);
+  if (auto opened = state_->open_rule_counters(); !opened) return fail(opened.error());
+  std::vector<nw_count> all;
+  for (const auto& map : state_->rule_counters) {
+    auto part = read_counts(map.get(), 0, NW_RULE_COUNTS);
+    if (!part) return part;
+    all.insert(all.end(), part->begin(), part->end());
+  }
+  return all;
 }
 
 Status Datapath::clear_rule_counter(std::uint32_t slot) {
-  auto map = live_inner_map(state_->map(state_->skeleton->maps.nw_rule_counter), state_->rule_counters);
-  if (!map) return fail(map.error());
+  const auto& maps = state_->rule_counters;
+  if (slot / NW_RULE_COUNTS >= maps.size()) return fail(Errc::not_found, "there is no such rule counter");
   const std::vector<nw_count> zeros(static_cast<std::size_t>(cpu_count()));
-  if (bpf_map_update_elem(*map, &slot, zeros.data(), BPF_ANY) != 0) return fail(errno_error("clear a rule counter", errno));
+  const __u32 place = slot % NW_RULE_COUNTS;
+  if (bpf_map_update_elem(maps[slot / NW_RULE_COUNTS].get(), &place, zeros.data(), BPF_ANY) != 0)
+    return fail(errno_error("clear a rule counter", errno));
   return {};
 }
 

@@ -56,12 +56,18 @@ struct FailsafeEntry {
   auto operator<=>(const FailsafeEntry&) const = default;
 };
 
+struct LineRange {         // of a policy image
+  std::uint32_t first = 0, count = 0;
+};
+
 // The small maps of desired state, byte for byte.
 struct SmallMaps {
   nw_settings settings{};
   std::vector<nw_failsafe_word> failsafe_words;  // NW_FAILSAFE_WORDS
   std::vector<std::pair<nw_failsafe_key, std::uint8_t>> failsafe_nets;
   std::map<Address, std::uint32_t> local_addresses;
+  std::map<std::uint32_t, nw_interface> cached_interfaces;  // by ifindex; a part of nw_interface
+  std::map<Address, std::uint32_t> cached_addresses;        // a part of local_addresses
 };
 
 struct ConntrackRow {
@@ -101,14 +107,15 @@ class Datapath {
   [[nodiscard]] bool adopted() const;  // pinned state was found and taken over
   [[nodiscard]] std::uint32_t conntrack_size() const;
 
-  // Policy. Writes a new image aside and makes it live in one step; `generation` is set in its header. Returns when no packet
-  // still sees the old image.
-  Status set_policy(std::span<const nw_line> lines, std::uint32_t generation);
+  // Policy. Writes a new image aside and makes it live in one step: every packet that comes after the return sees it. `changed`: the lines
+  // that differ from the image of the last call that succeeded; nothing said: all may.
+  Status set_policy(std::span<const nw_line> lines, std::uint32_t generation, std::optional<std::span<const LineRange>> changed = {});
+  Status settle();                                      // returns when no packet still sees an older policy
   [[nodiscard]] std::uint32_t generation() const;       // of the live image, 0 = none
   Result<std::vector<nw_line>> read_policy() const;     // a copy of the live image
 
   // Desired state of the small maps: compares with what is there, adds before it removes, writes nothing when equal.
-  // The number of map writes is returned.
+  // The number of map writes is returned. Interfaces change when no packet sees an older policy any more.
   Result<std::size_t> set_settings(const nw_settings& settings);
   Result<std::size_t> set_failsafe(const std::vector<FailsafeEntry>& entries);
   Result<std::size_t> set_local_addresses(const std::map<Address, std::uint32_t>& address_to_flags);
@@ -116,7 +123,7 @@ class Datapath {
   Result<std::map<std::uint32_t, nw_interface>> interfaces() const;
   Result<std::vector<FailsafeEntry>> failsafe() const;
   Result<SmallMaps> read_small_maps() const;
-  Status reserve_rule_counters(std::uint32_t slots);    // grows the map, keeps the counts
+  Status reserve_rule_counters(std::uint32_t slots);    // makes room; what is counted stays
 
   // Hooks. attach is idempotent: it verifies what is there by asking the kernel, and puts back what somebody took away.
   Result<AttachedHook> attach(std::uint32_t ifindex, Hook hook);

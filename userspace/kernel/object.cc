@@ -97,7 +97,8 @@ Status write_stamp(int map) {
 
 bool is_pinned_map(const bpf_map* map) {
   const std::string_view name = bpf_map__name(map);
-  return name.starts_with("nw_") && name.find('.') == name.npos && name != "nw_recorded";
+  // What programs note for themselves or for a test run is of one process, and its layout of one build.
+  return name.starts_with("nw_") && name.find('.') == name.npos && name != "nw_recorded" && name != "nw_scratch";
 }
 
 namespace {
@@ -266,10 +267,14 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
     if (page == MAP_FAILED) return fail(errno_error("map nw_recorded", errno));
     state->recorded = static_cast<nw_recorded*>(page);
   }
+  // All that is in maps of maps, while that is allowed.
+  if (auto opened = state->open_rule_counters(); !opened) return fail(opened.error());
+  for (std::uint32_t bank = 0; bank < NW_BANKS; ++bank)
+    if (auto opened = state->open_chunks(bank); !opened) return fail(opened.error());
+  state->unsettled = state->adopted;  // who made the policy live may have had no time to wait
   Datapath datapath(std::move(state));
   if (!options.inspect)
     if (auto reserved = datapath.reserve_rule_counters(1); !reserved) return fail(reserved.error());
-  (void)datapath.generation();  // opens the live image while that is allowed; without one there is nothing to open
   return datapath;
 }
 

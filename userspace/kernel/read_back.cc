@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernel/mapped.h"
 #include "kernel/state.h"
 
 namespace nodewall::kernel {
@@ -14,6 +15,23 @@ Address address_of(const nw_addr& raw) {
   const bool is_v4 = std::equal(mapped.bytes.begin(), mapped.bytes.begin() + 12, address.bytes.begin());
   address.family = is_v4 ? Family::v4 : Family::v6;
   return address;
+}
+
+// Only what a packet can find: an entry in another's line is not there.
+Status read_caches(int interfaces, int addresses, SmallMaps& read) {
+  const auto words = Mapped::read_only(interfaces, NW_CACHE_LINES * sizeof(std::uint64_t));
+  if (!words) return fail(words.error());
+  const auto lines = Mapped::read_only(addresses, NW_CACHE_LINES * sizeof(nw_cached_local));
+  if (!lines) return fail(lines.error());
+  for (std::uint32_t i = 0; i < NW_CACHE_LINES; ++i) {
+    const auto word = words->as<const std::uint64_t>()[i];
+    const auto ifindex = static_cast<std::uint32_t>(word);
+    if (ifindex != 0 && nw_interface_line(ifindex) == i)
+      read.cached_interfaces.emplace(ifindex, nw_interface{nw_word_endpoint(word), nw_word_counter(word), nw_word_flags(word), 0});
+    const auto& line = lines->as<const nw_cached_local>()[i];
+    if (line.flags != 0 && nw_local_line(&line.address) == i) read.cached_addresses.emplace(address_of(line.address), line.flags);
+  }
+  return {};
 }
 
 }  // namespace
@@ -34,6 +52,7 @@ Result<SmallMaps> Datapath::read_small_maps() const {
   const auto local = map_entries<nw_addr, __u32>(state_->map(maps.nw_local));
   if (!local) return fail(local.error());
   for (const auto& [key, flags] : *local) read.local_addresses.emplace(address_of(key), flags);
+  if (auto done = read_caches(state_->map(maps.nw_if_cache), state_->map(maps.nw_local_cache), read); !done) return fail(done.error());
   return read;
 }
 

@@ -4,11 +4,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <array>
 #include <cerrno>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/fd.h"
 #include "bpf/nodewall.skel.h"
@@ -36,8 +39,12 @@ struct Datapath::State {
   Skeleton skeleton;
   bool adopted = false;
   std::map<std::pair<std::uint32_t, Hook>, Fd> links;  // without pins the links live here
-  // The live inner maps. To open one by its number takes CAP_SYS_ADMIN, which a daemon has given up after its start.
-  Fd image, rule_counters;
+  // Inner maps. To open one by its number takes CAP_SYS_ADMIN, which a daemon has given up after its start.
+  std::array<std::vector<Fd>, NW_BANKS> chunks;  // of the policy image
+  std::vector<Fd> rule_counters;
+  bool unsettled = false;                        // packets may still see an older policy
+  bool last_given = false;                       // the live image is of this process,
+  std::optional<std::vector<LineRange>> standby_changes;  // and the other bank lacks no more than this
   EventSink event_sink;
   std::unique_ptr<ring_buffer, RingDelete> events;     // nw_events, mapped by the first read
   nw_recorded* recorded = nullptr;                     // mapped when test runs are possible
@@ -47,6 +54,15 @@ struct Datapath::State {
   [[nodiscard]] bool pinned() const { return !options.pin_dir.empty(); }
   [[nodiscard]] int map(const bpf_map* map) const { return bpf_map__fd(map); }
   [[nodiscard]] int program(Hook hook) const;
+  // policy_image.cc
+  [[nodiscard]] Result<nw_live> live() const;
+  Status open_chunks(std::uint32_t bank);
+  Status fit_chunks(std::uint32_t bank, std::size_t count);
+  Status go_live(const nw_live& next);
+  Status put_interface(std::uint32_t ifindex, const nw_interface& entry);  // interface_maps.cc
+  Status open_rule_counters();  // those that are there; counters.cc
+  // Returns when every packet is through that was at work when it was called; inner_maps.cc.
+  Status wait_for_packets();
 };
 
 // Where our filter sits under clsact.
@@ -107,8 +123,11 @@ Result<std::vector<std::pair<Key, Value>>> map_entries(int fd) {
   return entries;
 }
 
-// The inner map that is live in `outer`: `known` when it is that one, else opened and kept in `known`. The answer is borrowed.
-Result<int> live_inner_map(int outer, Fd& known);
+// The inner map at `entry` of `outer`: `known` when it is that one, else opened and kept in `known`. The answer is borrowed. There is none:
+// sys_errno is ENOENT.
+Result<int> inner_map(int outer, std::uint32_t entry, Fd& known);
+// Puts them at `first` and the entries behind it; one wait for all where the kernel can.
+Status put_inner_maps(int outer, std::uint32_t first, const std::vector<Fd>& maps);
 
 int cpu_count();
 void quiet_libbpf();  // what it would print is part of an error, or nothing

@@ -14,8 +14,7 @@ Result<TestRun> Datapath::run(Hook hook, std::span<const std::uint8_t> frame, co
                               const RunContext& context) {
   if (state_->recorded == nullptr) return fail(Errc::internal, "test runs need a datapath without pins");
   if (!state_->run_interface || std::memcmp(&*state_->run_interface, &interface, sizeof(interface)) != 0) {
-    if (bpf_map_update_elem(state_->map(state_->skeleton->maps.nw_interface), &kLoopback, &interface, BPF_ANY) != 0)
-      return fail(errno_error("write the interface of the test run", errno));
+    if (auto done = state_->put_interface(kLoopback, interface); !done) return fail(std::move(done.error()).in("test run"));
     state_->run_interface = interface;
   }
   std::vector<std::uint8_t> out(frame.size() + 256);

@@ -45,7 +45,7 @@ struct Table {
   std::vector<Block> cells;           // of arrays; one exists once it was asked for
   std::vector<std::uint32_t> in_use;  // which of them
   std::vector<std::unique_ptr<Table>> inners;  // of an array of maps
-  Table* inner = nullptr;                      // the one that is live
+  std::vector<Table*> places;                  // its entries
 
   [[nodiscard]] bool is_array() const { return type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY; }
   auto find(const void* key) {
@@ -85,6 +85,12 @@ void* array_lookup(Table& table, const void* key) {
     table.in_use.push_back(index);
   }
   return cell.get();
+}
+
+void* inner_lookup(Table& table, const void* key) {
+  std::uint32_t index = 0;
+  std::memcpy(&index, key, sizeof(index));
+  return index < table.places.size() ? table.places[index] : nullptr;
 }
 
 // The key begins with the number of bits that count.
@@ -148,7 +154,11 @@ void* machine_add_inner(const void* map, __u32 value_size, __u32 most) {
   return outer.inners.back().get();
 }
 
-void machine_go_live(const void* map, const void* inner) { table_of(map).inner = &table_of(inner); }
+void machine_put_inner(const void* map, __u32 index, const void* inner) {
+  auto& outer = table_of(map);
+  if (outer.places.empty()) outer.places.resize(outer.most);
+  outer.places.at(index) = inner != nullptr ? &table_of(inner) : nullptr;
+}
 
 void machine_reset(const void* map) {
   auto& table = table_of(map);
@@ -184,7 +194,7 @@ void* machine_data_end(const void* ctx) {
 
 void* bpf_map_lookup_elem(const void* map, const void* key) {
   auto& table = table_of(map);
-  if (table.type == BPF_MAP_TYPE_ARRAY_OF_MAPS) return table.inner;
+  if (table.type == BPF_MAP_TYPE_ARRAY_OF_MAPS) return inner_lookup(table, key);
   if (table.is_array()) return array_lookup(table, key);
   if (table.type == BPF_MAP_TYPE_LPM_TRIE) return trie_lookup(table, key);
   const auto found = table.find(key);

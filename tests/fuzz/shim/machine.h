@@ -30,9 +30,9 @@ struct machine_context {
 
 /* To prepare a machine. */
 void machine_map(const void *map, __u32 type, __u32 key_size, __u32 value_size, __u32 most);
-/* One more inner map for an array of maps: `most` values of value_size; and the one that programs find there. */
+/* One more inner map for an array of maps: `most` values of value_size; and the one that programs find at an entry, null: none. */
 void *machine_add_inner(const void *map, __u32 value_size, __u32 most);
-void machine_go_live(const void *map, const void *inner);
+void machine_put_inner(const void *map, __u32 index, const void *inner);
 void machine_reset(const void *map);
 void machine_forget(const void *map, __u32 index); /* an entry of an array is as if it had never been asked for */
 void machine_set_clock(__u64 ns);

@@ -46,14 +46,15 @@ std::uint32_t Datapath::conntrack_size() const { return k().conntrack_size; }
 std::uint32_t Datapath::generation() const { return k().generation; }
 Result<std::vector<nw_line>> Datapath::read_policy() const { return k().image; }
 
-Status Datapath::set_policy(std::span<const nw_line> lines, std::uint32_t generation) {
+Status Datapath::set_policy(std::span<const nw_line> lines, std::uint32_t generation, std::optional<std::span<const LineRange>>) {
   if (k().image_fails) return fail(Errc::kernel, "no memory");
   call("image");
   k().image.assign(lines.begin(), lines.end());
-  reinterpret_cast<nw_image_header*>(k().image.data())->generation = generation;
   k().generation = generation;
   return {};
 }
+
+Status Datapath::settle() { return {}; }
 
 Result<std::size_t> Datapath::set_settings(const nw_settings& settings) {
   if (settings.tcp_established_ns == k().settings.tcp_established_ns) return 0;
