@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
-/* What the harness needs in the kernel beside the engine: a packet generator and programs that do nothing. */
+/* What the harness needs in the kernel beside the engine: a packet generator, programs that do nothing, and feeders: those put the next
+ * frame in the place of the one that a test run began with and go on in the program under measurement. */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
@@ -35,33 +36,73 @@ static __always_inline void wait_until_due(void) {
   due_ns = (now > due_ns + 64 * interval_ns ? now : due_ns) + interval_ns;
 }
 
+struct next_programs {
+  __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u32);
+};
+struct next_programs next_xdp SEC(".maps"), next_tc SEC(".maps"); /* what a feeder goes on in; each for programs of one kind */
+
+/* Writes the next frame's headers. The caller has checked that there is room for BENCH_HEADER_BYTES. */
+static __always_inline int write_next(void *data, void *data_end) {
+  __u32 index = next_frame++ & frame_mask & (BENCH_MAX_FRAMES - 1);
+  const struct frame *frame = bpf_map_lookup_elem(&frames, &index);
+
+  if (!frame) return -1;
+  __builtin_memcpy(data, frame, BENCH_HEADER_BYTES);
+  if (header_bytes > BENCH_HEADER_BYTES) {
+    if (data + BENCH_FRAME_BYTES > data_end) return -1;
+    __builtin_memcpy(data + BENCH_HEADER_BYTES, frame->bytes + BENCH_HEADER_BYTES, BENCH_FRAME_BYTES - BENCH_HEADER_BYTES);
+  }
+  if (vary_at && vary_at <= BENCH_HEADER_BYTES - 2) *(__u16 *)(data + vary_at) = bpf_get_prandom_u32();
+  return 0;
+}
+
 /* Each run sends the next frame of the map out of the interface it stands for. */
 SEC("xdp")
 int generate(struct xdp_md *ctx) {
   void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
-  __u32 index = next_frame++ & frame_mask & (BENCH_MAX_FRAMES - 1);
-  const struct frame *frame = bpf_map_lookup_elem(&frames, &index);
 
   if (interval_ns) wait_until_due();
-  if (!frame) return XDP_ABORTED;
-  if (data + BENCH_HEADER_BYTES > data_end) return XDP_ABORTED;
-  __builtin_memcpy(data, frame, BENCH_HEADER_BYTES);
-  if (header_bytes > BENCH_HEADER_BYTES) {
-    if (data + BENCH_FRAME_BYTES > data_end) return XDP_ABORTED;
-    __builtin_memcpy(data + BENCH_HEADER_BYTES, frame->bytes + BENCH_HEADER_BYTES, BENCH_FRAME_BYTES - BENCH_HEADER_BYTES);
-  }
-  if (vary_at && vary_at <= BENCH_HEADER_BYTES - 2) *(__u16 *)(data + vary_at) = bpf_get_prandom_u32();
+  if (data + BENCH_HEADER_BYTES > data_end || write_next(data, data_end)) return XDP_ABORTED;
   return XDP_TX;
 }
 
-SEC("xdp")
+SEC("xdp.frags")
+int feed_xdp(struct xdp_md *ctx) {
+  void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+
+  if (data + BENCH_HEADER_BYTES > data_end || write_next(data, data_end)) return XDP_ABORTED;
+  bpf_tail_call(ctx, &next_xdp, 0);
+  return XDP_ABORTED;
+}
+
+SEC("tc")
+int feed_tc(struct __sk_buff *ctx) {
+  void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+
+  if (data + BENCH_HEADER_BYTES > data_end || write_next(data, data_end)) return TC_ACT_STOLEN;
+  bpf_tail_call(ctx, &next_tc, 0);
+  return TC_ACT_STOLEN;
+}
+
+/* Programs that do nothing else, of the kind that ours are. "half" lets every other packet pass. */
+SEC("xdp.frags")
 int xdp_drop(struct xdp_md *ctx __attribute__((unused))) {
   return XDP_DROP;
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int xdp_pass(struct xdp_md *ctx __attribute__((unused))) {
   return XDP_PASS;
+}
+
+__u32 half = 0;
+
+SEC("xdp.frags")
+int xdp_half(struct xdp_md *ctx __attribute__((unused))) {
+  return half++ & 1 ? XDP_PASS : XDP_DROP;
 }
 
 SEC("tc")
@@ -72,6 +113,11 @@ int tc_drop(struct __sk_buff *skb __attribute__((unused))) {
 SEC("tc")
 int tc_pass(struct __sk_buff *skb __attribute__((unused))) {
   return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int tc_half(struct __sk_buff *skb __attribute__((unused))) {
+  return half++ & 1 ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -5,6 +5,6 @@
 
 #define BENCH_HEADER_BYTES 64  /* of every frame */
 #define BENCH_FRAME_BYTES 128  /* of one that is as long: all headers */
-#define BENCH_MAX_FRAMES 16384 /* a power of two */
+#define BENCH_MAX_FRAMES 65536 /* a power of two */
 
 #endif

@@ -81,7 +81,7 @@ Status measure_bulk(const Plan& plan, Progress& progress, Report& report) {
   if (!lab) return fail(std::move(lab.error()).in("bulk"));
   if (auto done = lab->prepare_tcp(); !done) return done;
   const auto workload = open_policy();
-  const Setting setting{.workload = workload, .packets = {to_server()}, .background_flows = plan.background_flows, .established = false, .allowed = true};
+  const Setting setting{.workload = workload, .packets = {to_server()}, .flows = {}, .background_flows = plan.background_flows, .passes = Passes::all};
   std::vector<double> plain, enforced, ratio;
   for (unsigned round = 0; round < plan.rounds && !progress.interrupted(); ++round) {
     progress.step("bulk TCP, round " + std::to_string(round + 1));

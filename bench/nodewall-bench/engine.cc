@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 
 #include <algorithm>
@@ -20,11 +21,13 @@ constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);  // Linux 6.6
 
 class Empty : public Engine {
  public:
-  explicit Empty(Fd link) : link_(std::move(link)) {}
+  Empty(Fd link, int program) : link_(std::move(link)), program_(program) {}
   [[nodiscard]] std::string about() const override { return "a program that does nothing else"; }
+  [[nodiscard]] Fd program() const override { return Fd(::fcntl(program_, F_DUPFD_CLOEXEC, 0)); }
 
  private:
   Fd link_;
+  int program_;
 };
 
 // Our programs and maps. To load them takes the verifier seconds, so there is one for the life of the process.
@@ -61,6 +64,8 @@ class Nodewall : public Engine {
   Nodewall(const Nodewall&) = delete;
   Nodewall& operator=(const Nodewall&) = delete;
   [[nodiscard]] std::string about() const override { return "nodewall " NODEWALL_VERSION ", image of " + std::to_string(bytes_) + " bytes"; }
+  [[nodiscard]] Result<ReasonCounts> reasons() const override;
+  [[nodiscard]] Fd program() const override;
 
  private:
   Lab& lab_;
@@ -68,6 +73,25 @@ class Nodewall : public Engine {
   kernel::Hook ingress_;
   std::size_t bytes_;
 };
+
+Result<ReasonCounts> Nodewall::reasons() const {
+  const auto counts = host_.datapath->counters(0);
+  if (!counts) return fail(counts.error());
+  ReasonCounts packets;
+  for (std::size_t reason = 0; reason < NW_REASON_SLOTS; ++reason) packets.push_back((*counts)[NW_INGRESS * NW_REASON_SLOTS + reason].packets);
+  return packets;
+}
+
+Fd Nodewall::program() const {
+  Fd program;
+  lab_.node().inside([&] {
+    const auto hooks = host_.datapath->attached();
+    if (!hooks) return;
+    for (const auto& hook : *hooks)
+      if (hook.ifindex == lab_.ifindex() && hook.hook == ingress_) program = Fd(bpf_prog_get_fd_by_id(hook.program_id));
+  });
+  return program;
+}
 
 engine::OpenFlow flow_of(const resolve::PacketQuery& packet) {
   return {.local = packet.destination,
@@ -93,8 +117,7 @@ Status add_flows(kernel::Datapath& datapath, const Setting& setting) {
                                 .from_host = false};
     if (auto done = add_flow(datapath, flow); !done) return done;
   }
-  if (!setting.established) return {};
-  for (const auto& packet : setting.packets)
+  for (const auto& packet : setting.flows)
     if (auto done = add_flow(datapath, flow_of(packet)); !done) return done;
   return {};
 }
@@ -117,17 +140,18 @@ Status fill(kernel::Datapath& datapath, const resolve::Resolved& resolved, const
 }  // namespace
 
 Result<std::unique_ptr<Engine>> install_empty(const std::string& engine, Lab& lab, const Setting& setting) {
+  const bool xdp = engine == "empty-xdp";
+  const char* what = setting.passes == Passes::none ? "_drop" : setting.passes == Passes::half ? "_half" : "_pass";
+  const int program = lab.program((xdp ? "xdp" : "tc") + std::string(what));
   int link = -1, error = 0;
   lab.node().inside([&] {
     DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts);
-    const bool xdp = engine == "empty-xdp";
     if (xdp) opts.flags = XDP_FLAGS_DRV_MODE;
-    const char* program = xdp ? (setting.allowed ? "xdp_pass" : "xdp_drop") : setting.allowed ? "tc_pass" : "tc_drop";
-    link = bpf_link_create(lab.program(program), static_cast<int>(lab.ifindex()), xdp ? BPF_XDP : kTcxIngress, &opts);
+    link = bpf_link_create(program, static_cast<int>(lab.ifindex()), xdp ? BPF_XDP : kTcxIngress, &opts);
     error = errno;
   });
   if (link < 0) return fail(errno_error("attach", error).in(engine));
-  return std::make_unique<Empty>(Fd(link));
+  return std::make_unique<Empty>(Fd(link), program);
 }
 
 Result<std::unique_ptr<Engine>> install_nodewall(const std::string& engine, Lab& lab, const Setting& setting) {
@@ -155,17 +179,22 @@ Result<std::unique_ptr<Engine>> install_nodewall(const std::string& engine, Lab&
   return installed;
 }
 
-bool takes(const std::string& engine, const Workload& workload) {
+std::optional<std::string> refuses(const std::string& engine, const Workload& workload) {
   const bool is_set = !workload.set.empty();
-  const bool has_ports = std::ranges::any_of(workload.rules, [](const auto& rule) { return rule.source_ports.last - rule.source_ports.first < 65535; });
-  if (engine == "nft-list") return !is_set && workload.size <= 10000;
-  if (engine == "iptables") return !is_set && workload.size <= 10000;
-  if (engine == "nft-set") return is_set;
-  if (engine == "ipset") return is_set;
-  if (engine == "nft-concat") return !is_set && !has_ports;
-  if (engine == "bpfilter") return workload.family == Family::v4 && workload.size <= (is_set ? 100000 : 1000);
-  return true;
+  const bool has_source_ports = std::ranges::any_of(workload.rules, [](const auto& rule) { return rule.source_ports.last - rule.source_ports.first < 65535; });
+  if ((engine == "nft-set" || engine == "ipset") && !is_set) return "";
+  if ((engine == "nft-list" || engine == "iptables" || engine == "nft-concat") && is_set) return "";
+  if (engine == "nft-list" && workload.size > 10000) return "a packet takes milliseconds beyond 10,000 rules, and nft minutes to load them";
+  if (engine == "iptables" && workload.size > 10000) return "a packet takes milliseconds beyond 10,000 rules";
+  if (engine == "nft-concat" && has_source_ports) return "its set has no room for source ports";
+  if (engine == "nft-concat" && workload.size > 10000) return "nft takes minutes to load more than 10,000 elements of concatenated intervals";
+  if (engine == "nft-set" && workload.size > 100000) return "nft takes minutes to load more than 100,000 intervals";
+  if (engine == "bpfilter" && workload.family != Family::v4) return "IPv4 only here";
+  if (engine == "bpfilter" && workload.size > (is_set ? 100000U : 1000U)) return "it does not load more than 1,000 rules, or a set of 100,000";
+  return std::nullopt;
 }
+
+bool at_driver(const std::string& engine) { return engine.starts_with("empty") || engine.starts_with("nodewall") || engine == "bpfilter"; }
 
 Result<std::unique_ptr<Engine>> install(const std::string& engine, Lab& lab, const Setting& setting) {
   if (engine.starts_with("empty")) return install_empty(engine, lab, setting);

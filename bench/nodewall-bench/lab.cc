@@ -25,14 +25,8 @@
 namespace nodewall::bench {
 namespace {
 
-constexpr std::size_t kHeaderBytes = BENCH_HEADER_BYTES, kMostHeaderBytes = BENCH_FRAME_BYTES;
 constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);  // Linux 6.6
 constexpr std::uint32_t kUntilStopped = 0x7fffffff;  // frames of one call; to begin one costs milliseconds
-
-struct SkeletonDelete {
-  void operator()(bench_bpf* skeleton) const { bench_bpf__destroy(skeleton); }
-};
-using Skeleton = std::unique_ptr<bench_bpf, SkeletonDelete>;
 
 void pin_to(int cpu, pid_t thread = 0) {
   cpu_set_t set;
@@ -87,13 +81,12 @@ struct Lab::State {
   Netns sender, node;
   std::string device;
   std::uint32_t ifindex = 0, sender_ifindex = 0;
-  std::array<std::uint8_t, 6> mac{};
+  Mac mac{};
   Skeleton programs;
   std::vector<pid_t> threads;
 
   Status wire();
   Status find_device();
-  Result<Skeleton> load_generator(const Stream& stream) const;
   // Only inside the sender's namespace. A signal ends it early, without an error.
   Status send(bench_bpf& generator, const Frame& frame, std::uint32_t count) const;
   [[nodiscard]] std::uint64_t received() const;
@@ -176,32 +169,9 @@ std::uint64_t Lab::State::reached_transport() const {
   return sum;
 }
 
-Result<Skeleton> Lab::State::load_generator(const Stream& stream) const {
-  const auto& frames = stream.frames;
-  if (frames.empty() || frames.size() > BENCH_MAX_FRAMES || (frames.size() & (frames.size() - 1)) != 0)
-    return fail(Errc::internal, "the number of frames is a power of two up to 16,384");
-  for (const auto& frame : frames)
-    if (frame.size() != frames.front().size()) return fail(Errc::internal, "the frames of a stream have one length");
-  Skeleton skeleton(bench_bpf__open());
-  if (!skeleton) return fail(errno_error("open the generator", errno));
-  const std::size_t header = frames.front().size() >= kMostHeaderBytes ? kMostHeaderBytes : kHeaderBytes;
-  skeleton->rodata->frame_mask = static_cast<std::uint32_t>(frames.size() - 1);
-  skeleton->rodata->header_bytes = static_cast<std::uint32_t>(header);
-  skeleton->rodata->vary_at = stream.vary_at;
-  if (const int done = bench_bpf__load(skeleton.get()); done != 0) return fail(errno_error("load the generator", -done));
-  for (std::uint32_t i = 0; i < frames.size(); ++i) {
-    std::array<std::uint8_t, kMostHeaderBytes> bytes{};
-    std::memcpy(bytes.data(), frames[i].data(), std::min(frames[i].size(), bytes.size()));
-    std::memcpy(bytes.data(), mac.data(), mac.size());
-    if (bpf_map_update_elem(bpf_map__fd(skeleton->maps.frames), &i, bytes.data(), BPF_ANY) != 0)
-      return fail(errno_error("write frames", errno));
-  }
-  return skeleton;
-}
-
 Status Lab::State::send(bench_bpf& generator, const Frame& frame, std::uint32_t count) const {
   Frame padded = frame;
-  padded.resize(std::max(frame.size(), kHeaderBytes));
+  padded.resize(std::max<std::size_t>(frame.size(), BENCH_HEADER_BYTES));
   xdp_md context{};
   context.data_end = static_cast<__u32>(padded.size());
   context.ingress_ifindex = sender_ifindex;
@@ -277,8 +247,11 @@ Status Lab::prepare_tcp() {
 const std::string& Lab::device() const { return state_->device; }
 std::uint32_t Lab::ifindex() const { return state_->ifindex; }
 
-int Lab::program(const char* name) const {
-  const bpf_program* program = bpf_object__find_program_by_name(state_->programs->obj, name);
+const Mac& Lab::mac() const { return state_->mac; }
+void Lab::pin_to_receiver() { pin_to(last_cpu()); }
+
+int Lab::program(const std::string& name) const {
+  const bpf_program* program = bpf_object__find_program_by_name(state_->programs->obj, name.c_str());
   return program != nullptr ? bpf_program__fd(program) : -1;
 }
 
@@ -321,7 +294,7 @@ void find_pace(const Lab::State& lab, bench_bpf& generator) {
 }
 
 Result<Rate> Lab::measure(const Stream& stream, std::chrono::milliseconds duration) {
-  auto generator = state_->load_generator(stream);
+  auto generator = load_programs(stream, state_->mac);
   if (!generator) return fail(generator.error());
   Sender sender(*state_, **generator, stream.frames.front());
   const auto at_first = state_->received();
@@ -335,7 +308,7 @@ Result<Rate> Lab::measure(const Stream& stream, std::chrono::milliseconds durati
 }
 
 Result<std::uint64_t> Lab::delivered(const Stream& stream) {
-  auto generator = state_->load_generator(stream);
+  auto generator = load_programs(stream, state_->mac);
   if (!generator) return fail(generator.error());
   const auto& frames = stream.frames;
   const auto at_first = state_->reached_transport();

@@ -4,7 +4,6 @@
 // receiver keeps up with.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -12,17 +11,9 @@
 #include <vector>
 
 #include "netns.h"
-
-struct bench_bpf;
+#include "stream.h"
 
 namespace nodewall::bench {
-
-using Frame = std::vector<std::uint8_t>;
-
-struct Stream {
-  std::vector<Frame> frames;
-  std::uint32_t vary_at = 0;  // offset of two bytes that are random in every frame sent; 0: none
-};
 
 struct Rate {
   double mpps = 0;            // frames a second that the receiver handled, in millions
@@ -40,10 +31,10 @@ class Lab {
   [[nodiscard]] const Netns& sender() const;
   [[nodiscard]] const std::string& device() const;  // the node's side
   [[nodiscard]] std::uint32_t ifindex() const;      // of it, in the node's namespace
-  [[nodiscard]] int program(const char* name) const;  // of bench.bpf.c
+  [[nodiscard]] const Mac& mac() const;             // of it
+  [[nodiscard]] int program(const std::string& name) const;  // of bench.bpf.c
 
-  // Sends the frames in a circle for that long. Their number is a power of two, all have one length, the destination MAC address is
-  // filled in.
+  // Sends the frames in a circle for that long.
   Result<Rate> measure(const Stream& stream, std::chrono::milliseconds duration);
   // Sends each once; how many of them reached a transport protocol of the node: what its engine let through.
   Result<std::uint64_t> delivered(const Stream& stream);
@@ -51,6 +42,8 @@ class Lab {
   Status prepare_tcp();
   // What passes the engine is dropped at tc, behind it: the cost of the network stack stays out of the figures.
   Result<Fd> sink();
+  // The CPU that receives, for the calling thread: what runs there is measured alone.
+  static void pin_to_receiver();
 
   struct State;
 

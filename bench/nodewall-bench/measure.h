@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "report.h"
+#include "workload.h"
 
 namespace nodewall::bench {
 
@@ -18,30 +19,37 @@ struct Plan {
   std::vector<std::uint64_t> sizes;      // of lists of rules
   std::vector<std::uint64_t> set_sizes;  // of the workload "set"
   std::vector<int> families = {4};
-  std::vector<std::string> traffic = {"denied"};  // denied, first, last, established, new
+  std::vector<std::string> traffic;      // traffic.h
   std::uint32_t frame_bytes = 64;
   unsigned rounds = 3;
   std::chrono::milliseconds duration{1000};
   std::size_t background_flows = 100000;
   std::uint64_t seed = 1;
   std::string classbench;                // a file instead of generated rules
+  bool quick = false;
 };
 
 class Progress {
+  using Clock = std::chrono::steady_clock;
+
  public:
   explicit Progress(bool quiet) : quiet_(quiet) {}
   void step(const std::string& what);     // on standard error
-  [[nodiscard]] bool interrupted() const;  // SIGINT or SIGTERM came
+  [[nodiscard]] bool interrupted() const;  // SIGINT or SIGTERM came, or the time is over
+  [[nodiscard]] bool late() const { return Clock::now() > end_; }
+  void end_after(std::chrono::seconds limit) { end_ = Clock::now() + limit; }
   static void watch_signals();
 
  private:
   bool quiet_;
+  Clock::time_point end_ = Clock::time_point::max();
 };
 
 Status measure_pktrate(const Plan& plan, Progress& progress, Report& report);   // pktrate.cc
 Status measure_datapath(const Plan& plan, Progress& progress, Report& report);  // datapath.cc
 Status measure_control(const Plan& plan, Progress& progress, Report& report);   // control.cc
 Status measure_bulk(const Plan& plan, Progress& progress, Report& report);      // bulk.cc
+Status measure_targets(const Plan& plan, Progress& progress, Report& report);   // targets.cc
 
 // The workloads of a plan, in order: (name, size) with "set" taking its own sizes.
 struct Job {
@@ -50,5 +58,6 @@ struct Job {
   int family = 4;
 };
 std::vector<Job> jobs(const Plan& plan);
+Result<Workload> workload_of(const Job& job, const Plan& plan);
 
 }  // namespace nodewall::bench

@@ -1,6 +1,8 @@
 // The same policies for nftables, iptables with ipset, and bpfilter.
 #include <fmt/format.h>
 
+#include <cstdio>
+
 #include "engine.h"
 
 namespace nodewall::bench {
@@ -164,6 +166,18 @@ Result<Installation> installation(const std::string& engine, const Lab& lab, con
   return fail(Errc::config, "no engine '" + engine + "'");
 }
 
+// What the program says of itself.
+std::string version_of(std::string program) {
+  if (const auto dash = program.find("-restore"); dash != program.npos) program.resize(dash);
+  std::string said;
+  FILE* pipe = ::popen((program + " --version 2>/dev/null").c_str(), "r");
+  char line[256];
+  if (pipe != nullptr && std::fgets(line, sizeof(line), pipe) != nullptr) said = line;
+  if (pipe != nullptr) ::pclose(pipe);
+  while (!said.empty() && said.back() == '\n') said.pop_back();
+  return said.empty() ? program : said;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> install_peer(const std::string& engine, Lab& lab, const Setting& setting) {
@@ -171,7 +185,7 @@ Result<std::unique_ptr<Engine>> install_peer(const std::string& engine, Lab& lab
   if (!steps) return fail(steps.error());
   for (const auto& command : steps->on)
     if (!has_program(command.front())) return fail(Errc::not_found, engine + ": there is no program '" + command.front() + "'");
-  auto peer = std::make_unique<Peer>(lab, engine, steps->off);  // also takes off what was half put on
+  auto peer = std::make_unique<Peer>(lab, version_of(steps->on.front().front()), steps->off);  // also takes off what was half put on
   for (std::size_t i = 0; i < steps->on.size(); ++i)
     if (auto done = lab.node().run(steps->on[i], steps->inputs[i]); !done) return fail(std::move(done.error()).in(engine));
   return peer;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,15 +23,39 @@ struct Row {
   std::size_t measurements = 0;
 };
 
+// What must be reached, and what was.
+struct Target {
+  std::string name;          // "denied-share", ...
+  std::string text;          // in words
+  std::string unit;
+  double must = 0;
+  std::optional<double> aim = std::nullopt;
+  bool at_most = true;       // else at least
+  std::string engine = {}, scenario = {};  // where it was measured: of several, the one that is farthest from it
+  std::uint64_t size = 0;
+  int family = 4;
+  std::optional<double> value = std::nullopt;  // nothing: not measured
+  std::string why = {};      // not
+  [[nodiscard]] bool reaches(double wanted) const { return value && (at_most ? *value <= wanted : *value >= wanted); }
+};
+
 struct Report {
   std::vector<Row> rows;
+  std::vector<Target> targets;
+  std::map<std::string, std::string> engines;  // what each was: programs and versions
   std::vector<std::string> notes;  // engines that were not there, what was cut short
   std::string command;
 };
 
+std::string verdict_of(const Target& target);  // "aim", "yes", "no", "?"
+
+void note_once(Report& report, const std::string& note);
 double median(std::vector<double> values);
 // Fills value, least, greatest and measurements.
 Row summarize(Row row, const std::vector<double>& values);
+
+// Rows that follow from others: the slowest over the fastest of several sizes ("slowest/fastest"), and IPv6 over IPv4 ("of IPv4").
+void add_derived(Report& report);
 
 std::string to_json(const Report& report);
 std::string to_table(const Report& report);

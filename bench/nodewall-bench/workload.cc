@@ -86,13 +86,40 @@ PlainRule ipc_rule(Random& random, Family family) {
   return rule;
 }
 
-PlainRule cluster_rule(Random& random, Family family) {
-  static constexpr std::uint16_t kPorts[] = {10250, 10256, 9100, 443, 179, 4789, 8472, 9153, 53, 51820};
-  PlainRule rule;
-  rule.source = random_net(random, family, true, static_cast<unsigned>(16 + 8 * below(random, 3)));
-  rule.protocol = some_protocol(random, 80, 20);
-  rule.destination_ports = exact(kPorts[below(random, std::size(kPorts))]);
-  return rule;
+// Who speaks to a node of a cluster, and to which of its ports.
+struct Neighbours {
+  const char* v4;
+  const char* v6;
+};
+constexpr Neighbours kNodesA{"20.1.0.0/24", "2001:1::/64"}, kNodesB{"20.1.1.0/24", "2001:1:0:1::/64"}, kNodesC{"20.1.2.0/24", "2001:1:0:2::/64"};
+constexpr Neighbours kControlPlane{"20.1.255.0/28", "2001:1:0:ff::/64"}, kPods{"20.64.0.0/10", "2001:2::/40"}, kMonitoring{"20.2.0.16/28", "2001:3::/64"};
+constexpr Neighbours kBalancers{"20.3.0.0/27", "2001:4::/64"}, kBastion{"20.4.0.7/32", "2001:5::7/128"}, kOffice{"21.0.0.0/22", "2001:6::/48"};
+
+struct ClusterRule {
+  Neighbours from;
+  std::uint8_t protocol;
+  std::uint16_t first, last;
+};
+constexpr ClusterRule kClusterRules[] = {
+    {kControlPlane, kTcp, 10250, 10250}, {kControlPlane, kTcp, 10255, 10259}, {kBastion, kTcp, 22, 22},        {kOffice, kTcp, 22, 22},
+    {kNodesA, kTcp, 179, 179},           {kNodesB, kTcp, 179, 179},           {kNodesC, kTcp, 179, 179},       {kNodesA, kUdp, 4789, 4789},
+    {kNodesB, kUdp, 4789, 4789},         {kNodesC, kUdp, 4789, 4789},         {kNodesA, kUdp, 51820, 51821},   {kNodesB, kUdp, 51820, 51821},
+    {kNodesC, kUdp, 51820, 51821},       {kNodesA, kTcp, 5473, 5473},         {kNodesB, kTcp, 5473, 5473},     {kNodesC, kTcp, 5473, 5473},
+    {kNodesA, kTcp, 2379, 2380},         {kNodesB, kTcp, 2379, 2380},         {kNodesC, kTcp, 2379, 2380},     {kPods, kTcp, 6443, 6443},
+    {kPods, kUdp, 53, 53},               {kPods, kTcp, 53, 53},               {kPods, kTcp, 9153, 9153},       {kMonitoring, kTcp, 9100, 9100},
+    {kMonitoring, kTcp, 9091, 9098},     {kMonitoring, kTcp, 10249, 10250},   {kBalancers, kTcp, 30000, 32767}, {kBalancers, kUdp, 30000, 32767},
+    {kBalancers, kTcp, 10256, 10256},    {kOffice, kTcp, 443, 443},           {kOffice, kTcp, 6443, 6443},     {kNodesA, kUdp, 123, 123}};
+
+std::vector<PlainRule> cluster_rules(Family family) {
+  std::vector<PlainRule> rules;
+  for (const auto& row : kClusterRules) {
+    PlainRule rule;
+    if (const auto net = parse_cidr(family == Family::v4 ? row.from.v4 : row.from.v6, BareAddress::refuse)) rule.source = *net;
+    rule.protocol = row.protocol;
+    rule.destination_ports = {row.first, row.last};
+    rules.push_back(rule);
+  }
+  return rules;
 }
 
 std::vector<Cidr> random_set(Random& random, Family family, std::uint64_t size) {
@@ -129,6 +156,29 @@ bool is_member(const std::vector<Cidr>& set, const Address& address) {
   return false;
 }
 
+// The rules of a workload, those apart that cannot match by the first octets of their source: a plain scan of the rest says the verdict.
+class Scan {
+ public:
+  explicit Scan(const Workload& workload) : workload_(workload), by_source_(256) {
+    const bool v4 = workload.family == Family::v4;
+    byte_ = v4 ? 12 : 2;
+    for (const auto& rule : workload.rules) {
+      const bool narrow = rule.source && rule.source->prefix >= (v4 ? 8 : 24);
+      for (std::size_t i = 0; i < by_source_.size(); ++i)
+        if (!narrow || rule.source->address.bytes[byte_] == i) by_source_[i].push_back(&rule);
+    }
+  }
+  [[nodiscard]] bool allows(const resolve::PacketQuery& packet) const {
+    if (!workload_.set.empty()) return !is_member(workload_.set, packet.source);
+    return std::ranges::any_of(by_source_[packet.source.bytes[byte_]], [&](const auto* rule) { return matches(*rule, packet); });
+  }
+
+ private:
+  const Workload& workload_;
+  std::size_t byte_ = 12;
+  std::vector<std::vector<const PlainRule*>> by_source_;
+};
+
 // An address of the network, other than the network's own where there is room.
 Address within(Random& random, const Cidr& net) {
   Address address = net.address;
@@ -162,6 +212,7 @@ resolve::PacketQuery candidate(Random& random, const Workload& workload, Hit hit
   const auto& rules = workload.rules;
   if (hit == Hit::first) return packet_for(random, rules.front(), workload.family);
   if (hit == Hit::last) return packet_for(random, rules.back(), workload.family);
+  if (hit == Hit::any) return packet_for(random, rules[below(random, rules.size())], workload.family);
   auto packet = packet_for(random, rules[below(random, rules.size())], workload.family);
   packet.protocol = some_protocol(random, 50, 50);
   packet.destination_port = static_cast<std::uint16_t>(1 + below(random, 65535));
@@ -191,6 +242,12 @@ resolve::ResolvedRule to_rule(const PlainRule& plain, Family family, std::int32_
   return rule;
 }
 
+// Ports that are open whatever the policy says.
+bool is_failsafe(const resolve::PacketQuery& packet) {
+  static const auto ports = model::default_failsafe_inbound();
+  return std::ranges::any_of(ports, [&](const auto& open) { return open.protocol.number == packet.protocol && open.port == packet.destination_port; });
+}
+
 }  // namespace
 
 std::string_view name(Hit hit) {
@@ -198,6 +255,7 @@ std::string_view name(Hit hit) {
     case Hit::none: return "denied";
     case Hit::first: return "first";
     case Hit::last: return "last";
+    case Hit::any: return "any";
   }
   return "denied";
 }
@@ -210,13 +268,16 @@ Result<Workload> make_workload(const std::string& name, std::uint64_t size, Fami
     workload.set = random_set(random, family, size);
     return workload;
   }
+  if (name == "seed" || name == "cluster") {
+    workload.rules = name == "seed" ? std::vector<PlainRule>{PlainRule{}} : cluster_rules(family);
+    workload.size = workload.rules.size();
+    return workload;
+  }
   const auto make = name == "acl"       ? acl_rule
                     : name == "fw"      ? fw_rule
                     : name == "ipc"     ? ipc_rule
-                    : name == "cluster" ? cluster_rule
                                         : nullptr;
-  if (make == nullptr) return fail(Errc::config, "no workload '" + name + "': acl, fw, ipc, set, cluster");
-  if (name == "cluster") workload.size = size = 32;
+  if (make == nullptr) return fail(Errc::config, "no workload '" + name + "': acl, fw, ipc, set, cluster, seed");
   for (std::uint64_t i = 0; i < size; ++i) workload.rules.push_back(make(random, family));
   return workload;
 }
@@ -254,19 +315,15 @@ Result<Workload> read_classbench(const std::string& path) {
   return workload;
 }
 
-bool allows(const Workload& workload, const resolve::PacketQuery& packet) {
-  if (!workload.set.empty()) return !is_member(workload.set, packet.source);
-  return std::ranges::any_of(workload.rules, [&](const auto& rule) { return matches(rule, packet); });
-}
-
 Result<std::vector<resolve::PacketQuery>> make_packets(const Workload& workload, Hit hit, std::size_t count, std::uint64_t seed,
                                                        std::uint8_t protocol) {
   Random random(seed);
+  const Scan scan(workload);
   std::vector<resolve::PacketQuery> packets;
   for (std::size_t tries = 0; packets.size() < count && tries < count * 16; ++tries) {
     auto packet = candidate(random, workload, hit);
     if (protocol != 0) packet.protocol = protocol;
-    if (allows(workload, packet) == (hit != Hit::none)) packets.push_back(packet);
+    if (!is_failsafe(packet) && scan.allows(packet) == (hit != Hit::none)) packets.push_back(packet);
   }
   if (packets.empty()) return fail(Errc::config, "found no packets of kind '" + std::string(name(hit)) + "'");
   for (std::size_t i = 0; packets.size() < count; ++i) packets.push_back(packets[i]);

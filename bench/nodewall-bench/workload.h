@@ -4,7 +4,8 @@
 //   fw    firewalls: many wildcards, wide ranges
 //   ipc   IP chains: pairs of networks, ports on both sides
 //   set   one rule that denies a set of networks; the rest is allowed
-//   cluster  what a node of a cluster has: some thirty rules
+//   cluster  what a node of a cluster has: some thirty rules about kubelet, BGP, overlays, monitoring, NodePorts
+//   seed     allow everything, which is what one applies before host endpoints
 //
 // The first three are ordered lists of allow rules, end deny, made from a seed by shapes that the literature describes; a file in
 // ClassBench's format can stand in for them. Sources lie outside 10.0.0.0/8 and fd00::/8, destinations inside: the node's own addresses.
@@ -36,16 +37,16 @@ struct Workload {
   std::vector<Cidr> set;         // denied, all else is allowed
 };
 
-// Which packets: those that no rule allows (a set: members of it), and those of the first and the last rule (a set: others).
-enum class Hit : std::uint8_t { none, first, last };
+// Which packets: those that no rule allows (a set: members of it); those of the first, of the last, of any rule (a set: others).
+enum class Hit : std::uint8_t { none, first, last, any };
 std::string_view name(Hit hit);
 
 Result<Workload> make_workload(const std::string& name, std::uint64_t size, Family family, std::uint64_t seed);
 Result<Workload> read_classbench(const std::string& path);  // lines that are not rules are errors with their number
-inline const std::vector<std::string> kWorkloads = {"acl", "fw", "ipc", "set", "cluster"};
+inline const std::vector<std::string> kWorkloads = {"acl", "fw", "ipc", "set", "cluster", "seed"};
 
-bool allows(const Workload& workload, const resolve::PacketQuery& packet);  // the plain scan
-// `count` first packets of different flows with that verdict, from a seed; `protocol` 0: TCP and UDP. Fails when there are none.
+// `count` first packets of different flows with that verdict by a plain scan, from a seed, none to a failsafe port; `protocol` 0: TCP
+// and UDP. Fails when there are none.
 Result<std::vector<resolve::PacketQuery>> make_packets(const Workload& workload, Hit hit, std::size_t count, std::uint64_t seed,
                                                        std::uint8_t protocol = 0);
 

@@ -1,0 +1,45 @@
+#include "feeder.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+
+#include "bench/bpf/frame.h"
+#include "bpf/bench.skel.h"
+
+namespace nodewall::bench {
+
+Result<Feeder> Feeder::make(const Lab& lab, const Stream& stream, bool xdp) {
+  auto programs = load_programs(stream, lab.mac());
+  if (!programs) return fail(programs.error());
+  return Feeder(lab, std::move(*programs), stream.frames.front().size(), xdp);
+}
+
+Status Feeder::set_frame(const Frame& frame) { return write_frame(*programs_, 0, frame, lab_->mac()); }
+
+Result<double> Feeder::time(int program, std::uint32_t repeat) {
+  const __u32 first = 0;
+  if (fed_ != program && bpf_map_update_elem(bpf_map__fd(xdp_ ? programs_->maps.next_xdp : programs_->maps.next_tc), &first, &program, BPF_ANY) != 0)
+    return fail(errno_error("put a program behind the feeder", errno));
+  fed_ = program;
+  std::vector<std::uint8_t> data(std::max<std::size_t>(bytes_, BENCH_HEADER_BYTES));
+  data[12] = 0x08;  // a protocol, for what tc makes of a frame before any program sees it
+  xdp_md at_xdp{};
+  at_xdp.data_end = static_cast<__u32>(data.size());
+  at_xdp.ingress_ifindex = lab_->ifindex();
+  __sk_buff at_tc{};
+  at_tc.ifindex = lab_->ifindex();
+  DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data.data(), .data_size_in = static_cast<__u32>(data.size()), .repeat = static_cast<int>(repeat));
+  opts.ctx_in = xdp_ ? static_cast<void*>(&at_xdp) : static_cast<void*>(&at_tc);
+  opts.ctx_size_in = xdp_ ? sizeof(at_xdp) : sizeof(at_tc);
+  int done = 0;
+  lab_->node().inside([&] {
+    Lab::pin_to_receiver();
+    done = bpf_prog_test_run_opts(bpf_program__fd(xdp_ ? programs_->progs.feed_xdp : programs_->progs.feed_tc), &opts);
+  });
+  if (done != 0) return fail(errno_error("test run", -done));
+  return static_cast<double>(opts.duration);
+}
+
+}  // namespace nodewall::bench

@@ -1,0 +1,28 @@
+// Test runs (BPF_PROG_TEST_RUN) of a program on a stream of frames: each run's packet is the next one of the stream, so caches see what
+// they would see on a wire. The empty program is fed in the same way, and the difference is what the program costs.
+#pragma once
+
+#include "engine.h"
+#include "stream.h"
+
+namespace nodewall::bench {
+
+class Feeder {
+ public:
+  // For programs at XDP, or else at tc.
+  static Result<Feeder> make(const Lab& lab, const Stream& stream, bool xdp);
+  // Nanoseconds a packet, the mean of `repeat` runs on the receiver's CPU.
+  Result<double> time(int program, std::uint32_t repeat);
+  // Another one in the place of the stream's first; of the same length.
+  Status set_frame(const Frame& frame);
+
+ private:
+  Feeder(const Lab& lab, Skeleton programs, std::size_t bytes, bool xdp) : lab_(&lab), programs_(std::move(programs)), bytes_(bytes), xdp_(xdp) {}
+  const Lab* lab_;
+  Skeleton programs_;
+  std::size_t bytes_;
+  bool xdp_;
+  int fed_ = -1;
+};
+
+}  // namespace nodewall::bench
