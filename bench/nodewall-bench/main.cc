@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "charts.h"
 #include "engine.h"
 #include "measure.h"
 #include "traffic.h"
@@ -20,7 +21,7 @@ constexpr std::chrono::seconds kQuick{36};  // what is begun then is ended
 struct Options {
   Plan plan;
   bool json = false, quiet = false;
-  std::string html;
+  std::string html, svg;
   std::uint64_t milliseconds = 1000;
 };
 
@@ -46,6 +47,7 @@ void add_options(CLI::App& command, Options& options) {
   command.add_flag("--json", options.json, "Rows as JSON");
   command.add_flag("--quiet", options.quiet, "No progress on standard error");
   command.add_option("--html", options.html, "Also write a report with charts to this file");
+  command.add_option("--svg", options.svg, "Also write the charts alone to this file");
 }
 
 void fill_defaults(Options& options, const std::string& command) {
@@ -79,6 +81,7 @@ void write_file(const std::string& path, const std::string& text) {
 int finish(const Status& status, const Report& report, const Options& options) {
   std::cout << (options.json ? to_json(report) : to_table(report));
   write_file(options.html, options.html.empty() ? "" : to_html(report));
+  write_file(options.svg, options.svg.empty() ? "" : stacked(line_charts(report)));
   if (status) return 0;
   std::cerr << "nodewall-bench: " << status.error().message() << "\n";
   return exit_code(status.error().code);
