@@ -138,6 +138,12 @@ class Mutant:
         run(command, it["directory"])
         self.objects[source] = made
 
+    def compile_all(self):
+        """Whatever changes, without a program to link it into."""
+        self.build()
+        for source in self.sources:
+            self._compile(source)
+
     def program(self, name):
         """The test program with the mutant in it."""
         if not self.sources:

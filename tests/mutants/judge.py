@@ -104,11 +104,18 @@ class Judge:
 
     def judge(self, entry):
         """{name, outcome, by, test, seconds}; outcome: killed, survived, error."""
+        return self._in_folder(entry, lambda folder: self._judge(entry, folder))
+
+    def compile(self, entry):
+        """The same of a mutant that only the compiler is asked about."""
+        return self._in_folder(entry, lambda folder: Mutant(self.tree, entry, folder).compile_all() or {"outcome": "compiles"})
+
+    def _in_folder(self, entry, ask):
         started = time.monotonic()
         verdict = {"name": entry["name"], "outcome": "survived", "by": "", "test": ""}
         folder = tempfile.mkdtemp(prefix="mutant-")
         try:
-            verdict.update(self._judge(entry, folder))
+            verdict.update(ask(folder))
         except BuildFailed as problem:
             lines = str(problem).splitlines()
             verdict.update(outcome="killed", by="build", test=next((line for line in lines if "error:" in line), lines[-1] if lines else ""))
