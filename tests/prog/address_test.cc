@@ -77,6 +77,29 @@ TEST_CASE("T-M4 sources and destinations that cannot be on the wire are martians
   }
 }
 
+TEST_CASE("T-S1 T-M4 an address of the host as a source from outside opens nothing, whichever stage would allow it", "[address]") {
+  Policy policy = allow_all();
+  policy.more[NW_CHAIN_UNTRACKED_INGRESS] = {{.protocol = kTcp, .port = 81, .any_address = true}};
+  Lab lab(policy);
+  lab.set_failsafe({{.direction = NW_INGRESS, .is_udp = false, .port = 22, .net = {}}});
+  lab.set_flags(NW_INTERFACE_UNTRACKED);
+  const auto send = [&](Hook hook, const char* source, std::uint16_t port) {
+    return lab.send(hook, Ethernet{} / Ipv4{.source = source} / Tcp{.destination = port});
+  };
+  for (const auto hook : kIngressHooks) {
+    for (const std::uint16_t port : {22, 80, 81}) {
+      CAPTURE(port);
+      for (const char* source : {"10.0.0.1", "10.0.0.255"}) CHECK(send(hook, source, port) == denied(NW_REASON_MARTIAN));
+    }
+    CHECK(lab.send(hook, Ethernet{} / Ipv6{.source = "2001:db8::1"} / Tcp{}) == denied(NW_REASON_MARTIAN));
+    CHECK(lab.flows().empty());
+    CHECK(send(hook, "10.0.0.9", 81) == allowed(NW_REASON_POLICY));
+  }
+  lab.set_flags(NW_INTERFACE_UNTRACKED | NW_INTERFACE_LOOPBACK);
+  CHECK(send(Hook::tc_ingress, "10.0.0.1", 81) == allowed(NW_REASON_POLICY));
+  CHECK(send(Hook::tc_ingress, "10.0.0.1", 22) == allowed(NW_REASON_FAILSAFE));
+}
+
 TEST_CASE("T-M4 a host without an address may ask for one", "[address]") {
   Lab lab({.ingress = {{.protocol = kUdp, .port = 67, .any_address = true}}, .egress = {}});
   for (const auto hook : kIngressHooks) {
