@@ -12,7 +12,7 @@ from build import BuildFailed, Mutant
 
 SECONDS = 900  # for one test program; who takes longer is found too
 ENVIRONMENT = {"NODEWALL_SEED": "1", "NODEWALL_PAIRS": "4000"}
-IN_PROG = "prog [malformed],[link],[shapes],[extension],[fragments],[icmp],[address],[failsafe],[conntrack],[stages]"
+IN_PROG = "prog [malformed],[link],[shapes],[extension],[fragments],[icmp],[address],[failsafe],[conntrack],[stages],[image]"
 VECTORS = ("vector_tests every vector is answered as*", "vector_tests oracle*")
 ALL = {  # the first folders of a file -> everything that is asked about it
     "bpf": (IN_PROG, *VECTORS),
