@@ -49,7 +49,7 @@ const std::set<std::string>& pinned_maps() {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton->obj) {
       const std::string name = bpf_map__name(map);
-      if (name.starts_with("nw_") && name != "nw_recorded" && name.find('.') == name.npos) found.insert(name);
+      if (name.starts_with("nw_") && name != "nw_recorded" && name != "nw_scratch" && name.find('.') == name.npos) found.insert(name);
     }
     nodewall_bpf__destroy(skeleton);
     return found;
