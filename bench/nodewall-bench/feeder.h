@@ -13,11 +13,15 @@ class Feeder {
   static Result<Feeder> make(const Lab& lab, const Stream& stream, bool xdp);
   // Nanoseconds a packet, the mean of `repeat` runs on the receiver's CPU.
   Result<double> time(int program, std::uint32_t repeat);
-  // Another one in the place of the stream's first; of the same length.
-  Status set_frame(const Frame& frame);
+  // The same of one frame after another, each in the place of the stream's first and of its length.
+  Result<std::vector<double>> time_each(int program, const std::vector<const Frame*>& frames, std::uint32_t repeat);
 
  private:
   Feeder(const Lab& lab, Skeleton programs, std::size_t bytes, bool xdp) : lab_(&lab), programs_(std::move(programs)), bytes_(bytes), xdp_(xdp) {}
+  Status put_behind(int program);
+  // Only inside the node's namespace.
+  Result<double> run(std::uint32_t repeat) const;
+
   const Lab* lab_;
   Skeleton programs_;
   std::size_t bytes_;

@@ -115,12 +115,11 @@ Result<Worst> measure_worst(const Lab& lab, const Engine& engine, bool xdp, cons
   // What disturbs a measurement only ever makes it dearer: the least counts.
   std::vector<double> least(candidates.size(), 1e18);
   const auto pass = [&](const std::vector<std::size_t>& which, std::uint32_t repeat) -> Status {
-    for (const auto i : which) {
-      if (auto done = feeder->set_frame(candidates[i].frame); !done) return done;
-      const auto ns = feeder->time(program.get(), repeat);
-      if (!ns) return fail(ns.error());
-      least[i] = std::min(least[i], *ns);
-    }
+    std::vector<const Frame*> frames;
+    for (const auto i : which) frames.push_back(&candidates[i].frame);
+    const auto ns = feeder->time_each(program.get(), frames, repeat);
+    if (!ns) return fail(ns.error());
+    for (std::size_t i = 0; i < which.size(); ++i) least[which[i]] = std::min(least[which[i]], (*ns)[i]);
     return {};
   };
   std::vector<std::size_t> all(candidates.size());
