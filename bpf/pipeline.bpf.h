@@ -17,8 +17,10 @@
 
 /* verifier: it knows nothing of what is in a map, so the ways to one place are one state there. On the stack it would tell them apart by
  * what each has left in the packet: more than a million instructions, and more than 512 bytes. Programs of these hooks do not interrupt
- * each other on a CPU: all run with bottom halves off. */
+ * each other on a CPU: all run with bottom halves off. Should a kernel come where they do (PREEMPT_RT goes that way), the second one finds
+ * the first one's mark and drops its packet. */
 struct scratch {
+  __u32 busy;
   struct packet packet;
   struct packet quoted; /* of an ICMP error */
   struct judgement judgement;
@@ -322,19 +324,36 @@ static __always_inline void judge_frame(void *ctx, __u32 is_xdp, const struct nw
   }
 }
 
+/* The scratch is another packet's: NW_REASON_FAULT_MAP. */
+static __always_inline void count_busy(__u32 interface_counter, __u32 direction, __u32 segments, __u32 length) {
+  __u32 index = nw_counter_index(interface_counter, direction, NW_REASON_FAULT_MAP);
+  struct nw_count *count = bpf_map_lookup_elem(&nw_counter, &index);
+
+  if (!count) return;
+  count->packets += segments;
+  count->bytes += length;
+}
+
 static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 direction) {
   const struct nw_settings *settings;
   struct nw_interface interface;
   struct scratch *scratch;
-  __u32 zero = 0;
+  struct nw_live live;
+  __u32 zero = 0, verdict;
 
   scratch = bpf_map_lookup_elem(&nw_scratch, &zero);
   settings = bpf_map_lookup_elem(&nw_settings, &zero);
   if (!scratch || !settings) return NW_DENY; /* cannot be: arrays have all their entries */
   /* The policy before the interface: user space waits for who saw the old policy before it changes an interface, and the other way round. */
-  scratch->scene.live = policy_live();
+  live = policy_live();
   if (!interface_of(ifindex, &interface)) return NW_ALLOW; /* NW_REASON_NO_ENDPOINT: there is no block of counters */
+  if (*(volatile __u32 *)&scratch->busy) {
+    count_busy(interface.counter, direction, frame_segments(ctx, is_xdp), frame_length(ctx, is_xdp));
+    return NW_DENY;
+  }
+  *(volatile __u32 *)&scratch->busy = 1;
   scratch_begin(scratch, ifindex, direction);
+  scratch->scene.live = live;
   scratch->scene.slot = interface.endpoint;
   scratch->scene.interface_flags = interface.flags;
   scratch->packet.length = frame_length(ctx, is_xdp);
@@ -342,7 +361,9 @@ static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 d
   judge_frame(ctx, is_xdp, settings, scratch);
   verdict_count(&scratch->packet, interface.counter, &scratch->judgement);
   if (scratch->judgement.logged) log_packet(&scratch->packet, &scratch->scene, &scratch->judgement, settings);
-  return verdict_of(&scratch->judgement.answer);
+  verdict = verdict_of(&scratch->judgement.answer);
+  *(volatile __u32 *)&scratch->busy = 0;
+  return verdict;
 }
 
 #endif

@@ -39,7 +39,7 @@
   X(24, ICMP_UNRELATED, "icmp_unrelated", "deny", "an ICMP error about no flow that was allowed") \
   X(25, FAULT_IMAGE, "fault_image", "deny", "internal: no policy image, or it is damaged") \
   X(26, FAULT_ENDPOINT, "fault_endpoint", "deny", "internal: the interface's endpoint is not in the image") \
-  X(27, FAULT_MAP, "fault_map", "deny", "internal: a map that must have an entry has none")
+  X(27, FAULT_MAP, "fault_map", "deny", "internal: a map that must have an entry has none, or the entry was in use")
 
 enum nw_reason {
   NW_REASON_NONE = 0,
