@@ -53,6 +53,22 @@ TEST_CASE("Log in an untracked chain marks every packet", "[stages]") {
     }
 }
 
+TEST_CASE("of an open flow Log marks what an untracked chain meets, not what the others would", "[stages]") {
+  const Rule log{.protocol = kTcp, .port = 80, .action = Action::Log}, web{.protocol = kTcp, .port = 80};
+  for (const bool untracked : {false, true})
+    for (const auto hook : kIngressHooks) {
+      CAPTURE(untracked);
+      Policy policy{.ingress = {log, web}, .egress = {}, .more = {{NW_CHAIN_UNTRACKED_INGRESS, {{.protocol = kTcp, .port = 81, .deny = true}}}}};
+      if (untracked) policy.more[NW_CHAIN_UNTRACKED_INGRESS].push_back(log);
+      Lab lab(policy);
+      lab.set_flags(NW_INTERFACE_UNTRACKED | NW_INTERFACE_STRICT_INGRESS);
+      CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
+      CHECK(lab.last().logged);
+      CHECK(lab.send(hook, syn(80, kAck)) == allowed(kKnown));
+      CHECK(lab.last().logged == untracked);
+    }
+}
+
 TEST_CASE("staged policies are judged and counted beside, and decide nothing", "[stages]") {
   const Rules would_deny{{.protocol = kTcp, .port = 80, .deny = true, .staged = true}, {.protocol = kTcp}};
   for (const auto hook : kIngressHooks) {
