@@ -99,6 +99,12 @@ TEST_CASE("what is beyond the rate limit is counted and costs the packet nothing
   lab.set_flags(NW_INTERFACE_UNTRACKED);
   take(lab);
   auto settings = kSettings;
+  // One at a time, and each comes later than the limit wants.
+  settings.log_interval_ns = 1;
+  settings.log_burst = 1;
+  lab.set_settings(settings);
+  for (int i = 0; i < 3; ++i) CHECK(lab.send(Hook::xdp, syn(80)) == allowed(NW_REASON_POLICY));
+  CHECK(take(lab).size() == 3);
   settings.log_interval_ns = 3600 * kSecond;
   settings.log_burst = 3;
   lab.set_settings(settings);
