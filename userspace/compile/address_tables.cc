@@ -1,35 +1,16 @@
 #include "compile/address_tables.h"
 
-#include <algorithm>
-#include <cstring>
+#include <array>
 #include <limits>
 #include <span>
+
+#include "compile/address_tree.h"
 
 namespace nodewall::compile {
 namespace {
 
 constexpr std::size_t kRootLines = 4096;
 constexpr std::uint32_t kBlocks = 65536;  // of 65,536 addresses each
-
-std::uint32_t reference(std::uint32_t kind, std::uint32_t value) { return kind << 30 | value; }
-
-template <class Key>
-struct Bound {  // from `key` on, up to the next bound
-  Key key = 0;
-  std::uint32_t ref = 0;
-};
-
-// A node of the image and how many children it has.
-struct Narrow {
-  using Node = nw_tree16;
-  using Key = std::uint16_t;
-  static constexpr std::size_t kChildren = 11;
-};
-struct Wide {
-  using Node = nw_tree64;
-  using Key = std::uint64_t;
-  static constexpr std::size_t kChildren = 6;
-};
 
 // The tree over `bounds`, whose first one is where the tree's range begins. Subtrees are filled one after the other, so all nodes but
 // the last of a level are full.
@@ -40,19 +21,13 @@ std::uint32_t write_tree(std::span<const Bound<typename Shape::Key>> bounds, std
   while (part * Shape::kChildren < bounds.size()) part *= Shape::kChildren;
   const auto line = lines.size();
   lines.emplace_back();
-  typename Shape::Node node{};
-  std::ranges::fill(node.keys, std::numeric_limits<typename Shape::Key>::max());
-  std::uint32_t ref = 0;
-  for (std::size_t i = 0; i < Shape::kChildren; ++i) {
-    const auto at = i * part;
-    if (at < bounds.size()) {
-      ref = write_tree<Shape>(bounds.subspan(at, std::min(part, bounds.size() - at)), kind, lines);
-      if (i > 0) node.keys[i - 1] = bounds[at].key;
-    }
-    node.children[i] = ref;
-  }
+  std::array<Bound<typename Shape::Key>, Shape::kChildren> children;
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < bounds.size(); at += part)
+    children[count++] = {bounds[at].key, write_tree<Shape>(bounds.subspan(at, std::min(part, bounds.size() - at)), kind, lines)};
+  const auto node = make_node<Shape>(std::span(children).first(count));
   std::memcpy(&lines[line], &node, sizeof(node));
-  return reference(kind, static_cast<std::uint32_t>(line));
+  return address_reference(kind, static_cast<std::uint32_t>(line));
 }
 
 }  // namespace

@@ -41,9 +41,11 @@ Diagrams::Diagrams(const std::array<std::uint32_t, kDimensions>& class_counts)
 }
 
 void Diagrams::set_order(const Order& order) {
-  const auto before = rank_;
-  for (unsigned i = 0; i < kDimensions; ++i) rank_[order[i]] = i;
-  if (rank_ != before) std::ranges::fill(cache_, Cached{});  // its results are right, but shaped otherwise
+  order_ = 0;
+  for (unsigned i = 0; i < kDimensions; ++i) {
+    rank_[order[i]] = i;
+    order_ = order_ * kDimensions + order[i];
+  }
 }
 
 void Diagrams::set_limits(DiagramLimits limits) {
@@ -92,7 +94,16 @@ void Diagrams::grow_table() {
     while (table_[slot].node != 0) slot = (slot + 1) & mask;
     table_[slot] = it;
   }
-  if (cache_.size() < kMostCache) cache_.assign(cache_.size() * 2, Cached{});
+  if (cache_.size() >= kMostCache) return;
+  std::vector<Cached> known(cache_.size() * 2);
+  known.swap(cache_);
+  for (const auto& it : known)
+    if (it.a != kNothing || it.b != kNothing) cached(it.a, it.b, it.operation) = it;
+}
+
+void Diagrams::make_room(std::size_t nodes) {
+  nodes_.reserve(nodes_.size() + nodes);
+  while ((nodes_.size() + nodes) * 2 > table_.size()) grow_table();
 }
 
 // Where on a path a node stands; leaves are last.
@@ -108,10 +119,10 @@ Diagrams::Cached& Diagrams::cached(Edge a, Edge b, std::uint32_t operation) {
 }
 
 // Leaves, and edges of which one is known to decide everywhere.
-bool Diagrams::decided(Edge a, Edge b, std::uint32_t operation, Edge& result) const {
-  if (operation != 0) {
+bool Diagrams::decided(Edge a, Edge b, Operation operation, Edge& result) const {
+  if (operation != kLeast) {
     if (is_node(a)) return false;
-    const bool goes_on = a == kNothing ? nothing_goes_on_ : a % 2 == 0;
+    const bool goes_on = a == kNothing ? operation == kFollowNothing : a % 2 == 0;
     result = goes_on ? b : a;
     return true;
   }
@@ -126,12 +137,12 @@ bool Diagrams::decided(Edge a, Edge b, std::uint32_t operation, Edge& result) co
   return true;
 }
 
-Edge Diagrams::apply(Edge a, Edge b, std::uint32_t operation) {
+Edge Diagrams::apply(Edge a, Edge b, Operation operation) {
   Edge result = kNothing;
   if (decided(a, b, operation, result)) return result;
-  if (operation == 0 && a > b) std::swap(a, b);
-  if (const auto& known = cached(a, b, operation); known.a == a && known.b == b && known.operation == operation)
-    return known.result;
+  if (operation == kLeast && a > b) std::swap(a, b);
+  const auto name = order_ * 4 + operation;
+  if (const auto& known = cached(a, b, name); known.a == a && known.b == b && known.operation == name) return known.result;
   if (!step()) return kNothing;
   const auto rank_a = rank(a), rank_b = rank(b);
   const auto& top = node(rank_a <= rank_b ? a : b);
@@ -143,25 +154,14 @@ Edge Diagrams::apply(Edge a, Edge b, std::uint32_t operation) {
   }
   result = intern(dimension, digit, edges);
   if (exhausted_) return kNothing;
-  cached(a, b, operation) = {a, b, operation, result};
+  cached(a, b, name) = {a, b, name, result};
   return result;
 }
 
-Edge Diagrams::least(Edge a, Edge b) { return apply(a, b, 0); }
+Edge Diagrams::least(Edge a, Edge b) { return apply(a, b, kLeast); }
 
 Edge Diagrams::follow(Edge first, Edge next, bool nothing_goes_on) {
-  ++operation_;
-  nothing_goes_on_ = nothing_goes_on;
-  return apply(first, next, operation_);
-}
-
-// In halves: the diagrams that meet are of like size.
-Edge Diagrams::least_of(std::span<Edge> edges) {
-  if (edges.empty()) return kNothing;
-  for (auto size = edges.size(); size > 1; size = (size + 1) / 2)
-    for (std::size_t i = 0; i * 2 < size; ++i)
-      edges[i] = i * 2 + 1 < size ? least(edges[i * 2], edges[i * 2 + 1]) : edges[i * 2];
-  return edges[0];
+  return apply(first, next, nothing_goes_on ? kFollowNothing : kFollowPass);
 }
 
 Edge Diagrams::build(unsigned dimension, std::span<const Entry> entries) {
@@ -195,44 +195,6 @@ Edge Diagrams::build_digit(unsigned dimension, unsigned digit, std::uint64_t bas
     if (exhausted_) return kNothing;
   }
   return intern(dimension, digit, edges);
-}
-
-Edge Diagrams::narrow(unsigned dimension, std::span<const Part> parts) {
-  std::vector<Entry> entries;
-  for (const auto& part : parts)
-    for (const auto& run : *part.runs)
-      for (auto id = run.first; id <= run.last; ++id) entries.push_back({id, id, part.inside});
-  if (!std::ranges::is_sorted(entries, {}, &Entry::first)) std::ranges::stable_sort(entries, {}, &Entry::first);
-  std::size_t kept = 0;
-  for (const auto& entry : entries) {
-    if (kept > 0 && entries[kept - 1].first == entry.first)
-      entries[kept - 1].edge = least(entries[kept - 1].edge, entry.edge);
-    else
-      entries[kept++] = entry;
-  }
-  entries.resize(kept);
-  return build(dimension, entries);
-}
-
-Edge Diagrams::combine(unsigned dimension, std::span<const Part> parts) {
-  std::vector<Part> few, many;
-  for (const auto& part : parts) {
-    if (part.runs->empty()) continue;
-    const bool narrow_part = parts.size() > 1 && count(*part.runs) < kBroadClassesARun * part.runs->size();
-    (narrow_part ? few : many).push_back(part);
-  }
-  // Neighbours first: what is added up then differs in one place.
-  std::ranges::stable_sort(many, {}, [](const Part& part) { return part.runs->front().first; });
-  std::vector<Edge> broad;
-  std::vector<Entry> entries;
-  for (const auto& part : many) {
-    entries.clear();
-    for (const auto& run : *part.runs) entries.push_back({run.first, run.last, part.inside});
-    broad.push_back(build(dimension, entries));
-    if (exhausted_) return kNothing;
-  }
-  if (!few.empty()) broad.push_back(narrow(dimension, few));
-  return least_of(broad);
 }
 
 }  // namespace nodewall::compile

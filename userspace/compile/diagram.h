@@ -31,9 +31,9 @@ constexpr Edge pass_leaf(std::uint32_t before_rule) { return before_rule * 2; }
 constexpr bool is_node(Edge edge) { return edge >> 31 != 0; }
 constexpr std::uint32_t node_index(Edge edge) { return edge & 0x7fffffffU; }
 
-struct Part {  // where the class is in `runs`, `inside` counts; elsewhere nothing
-  const Runs* runs = nullptr;
-  Edge inside = kNothing;
+struct Entry {  // classes `first` to `last` go on with `edge`
+  std::uint32_t first = 0, last = 0;
+  Edge edge = kNothing;
 };
 
 struct DiagramLimits {
@@ -54,7 +54,7 @@ class Diagrams {
   explicit Diagrams(const std::array<std::uint32_t, kDimensions>& class_counts);
 
   void set_order(const Order& order);
-  Edge combine(unsigned dimension, std::span<const Part> parts);  // the least of the parts
+  Edge build(unsigned dimension, std::span<const Entry> entries);  // ascending, disjoint; elsewhere nothing
   Edge least(Edge a, Edge b);
   Edge follow(Edge first, Edge next, bool nothing_goes_on);  // `next` where `first` passes, and perhaps where it has nothing
 
@@ -63,13 +63,11 @@ class Diagrams {
   [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }
   [[nodiscard]] std::uint32_t class_count(unsigned dimension) const { return counts_[dimension]; }
   [[nodiscard]] unsigned digits(unsigned dimension) const { return digits_[dimension]; }
+  void make_room(std::size_t nodes);  // for so many more: they are made without a pause
   void set_limits(DiagramLimits limits);  // for what is made from now on; ends exhaustion
 
  private:
-  struct Entry {
-    std::uint32_t first = 0, last = 0;
-    Edge edge = kNothing;
-  };
+  enum Operation : std::uint32_t { kLeast, kFollowPass, kFollowNothing };
   struct Slot {
     std::uint32_t hash = 0;
     std::uint32_t node = 0;  // index + 1; 0: free
@@ -84,12 +82,9 @@ class Diagrams {
   void grow_table();
   [[nodiscard]] unsigned rank(Edge edge) const;
   [[nodiscard]] Cached& cached(Edge a, Edge b, std::uint32_t operation);
-  Edge build(unsigned dimension, std::span<const Entry> entries);
   Edge build_digit(unsigned dimension, unsigned digit, std::uint64_t base, std::span<const Entry> entries);
-  Edge narrow(unsigned dimension, std::span<const Part> parts);
-  Edge least_of(std::span<Edge> edges);
-  Edge apply(Edge a, Edge b, std::uint32_t operation);
-  [[nodiscard]] bool decided(Edge a, Edge b, std::uint32_t operation, Edge& result) const;
+  Edge apply(Edge a, Edge b, Operation operation);
+  [[nodiscard]] bool decided(Edge a, Edge b, Operation operation, Edge& result) const;
   bool step();
 
   std::array<std::uint32_t, kDimensions> counts_;
@@ -98,14 +93,10 @@ class Diagrams {
   std::vector<Node> nodes_;
   std::vector<Slot> table_;    // open addressing
   std::vector<Cached> cache_;  // direct mapped: a lost entry costs time only
-  std::uint32_t operation_ = 0;       // 0: least; each follow() has one of its own
-  bool nothing_goes_on_ = false;
+  std::uint32_t order_ = 0;    // a number for each order of dimensions: results are shaped by it
   std::size_t most_nodes_ = 0;
   std::uint64_t steps_left_ = 0;
   bool exhausted_ = false;
 };
-
-// Parts that have few classes to a run are added up class by class; the others are diagrams of their own first.
-constexpr std::uint64_t kBroadClassesARun = 8;
 
 }  // namespace nodewall::compile

@@ -17,24 +17,65 @@ std::uint32_t leaf_reference(Edge edge) { return edge == kNothing ? NW_NO_MATCH 
 }  // namespace
 
 std::uint32_t DiagramWriter::take_lines(std::size_t lines) {
-  const auto first = lines_.size();
-  if (first + lines >= NW_MAX_IMAGE_LINES) {
-    full_ = true;
-    return 0;
-  }
-  lines_.resize(first + lines);
-  return static_cast<std::uint32_t>(first);
+  const auto first = lines_.take(lines);
+  if (first == 0) full_ = true;
+  return first;
 }
 
-std::uint32_t DiagramWriter::write(Edge edge) {
+std::uint32_t DiagramWriter::note(Edge edge, std::uint32_t ref, std::size_t depth) {
+  written_[node_index(edge)] = {ref, static_cast<std::uint32_t>(depth)};
+  ++in_image_;
+  ++written_since_;
+  return ref;
+}
+
+std::uint32_t DiagramWriter::write(Edge root) {
   written_.resize(diagrams_.node_count());
   marks_.resize(diagrams_.node_count());
+  if (const auto row = rows_.find(root); row != rows_.end()) {
+    ++row->second.uses;
+    return row->second.written.ref;
+  }
   // Only here: below, rows of diagrams that differ in a few classes would share nothing.
-  if (is_node(edge) && written_[node_index(edge)].depth == 0 && row_is_worth_it(edge)) return write_row(edge);
-  return write_node(edge);
+  if (is_node(root) && written_[node_index(root)].depth == 0 && row_is_worth_it(root)) return write_row(root);
+  return write_node(root);
 }
 
-std::size_t DiagramWriter::depth(Edge edge) const { return is_node(edge) ? written_[node_index(edge)].depth : 0; }
+void DiagramWriter::give_up(Edge root) {
+  const auto row = rows_.find(root);
+  if (row == rows_.end() || --row->second.uses > 0) return;
+  lines_.give_back(NW_REF_LINE(row->second.written.ref), row->second.lines);
+  rows_.erase(row);
+}
+
+std::size_t DiagramWriter::node_depth(Edge edge) const { return is_node(edge) ? written_[node_index(edge)].depth : 0; }
+
+std::size_t DiagramWriter::depth(Edge root) const {
+  const auto row = rows_.find(root);
+  return row != rows_.end() ? row->second.written.depth : node_depth(root);
+}
+
+void DiagramWriter::collect_garbage(std::span<const Edge> roots) {
+  written_.resize(diagrams_.node_count());
+  marks_.resize(diagrams_.node_count());
+  ++mark_;
+  std::vector<Edge> open(roots.begin(), roots.end());
+  while (!open.empty()) {
+    const auto edge = open.back();
+    open.pop_back();
+    if (!is_node(edge) || marks_[node_index(edge)] == mark_) continue;
+    marks_[node_index(edge)] = mark_;
+    const auto& edges = diagrams_.node(edge).edges;
+    open.insert(open.end(), edges.begin(), edges.end());
+  }
+  for (std::size_t node = 0; node < written_.size(); ++node) {
+    if (written_[node].depth == 0 || marks_[node] == mark_) continue;
+    lines_.give_back(NW_REF_LINE(written_[node].ref), 1);
+    written_[node] = {};
+    --in_image_;
+  }
+  written_since_ = 0;
+}
 
 // A list compares whole class numbers, so it can stand only where the highest digit does.
 std::uint32_t DiagramWriter::write_node(Edge edge) {
@@ -53,15 +94,14 @@ std::uint32_t DiagramWriter::write_radix(Edge edge) {
   const auto& node = diagrams_.node(edge);
   const auto line = take_lines(1);
   if (full_) return NW_NO_MATCH;
+  nw_line made{};
   std::size_t deepest = 0;
   for (unsigned i = 0; i < kFan; ++i) {
-    const auto child = write_node(node.edges[i]);
-    lines_[line].words[i] = child;
-    deepest = std::max(deepest, depth(node.edges[i]));
+    made.words[i] = write_node(node.edges[i]);
+    deepest = std::max(deepest, node_depth(node.edges[i]));
   }
-  const auto ref = reference(NW_REF_RADIX, node.dimension, node.digit, line);
-  written_[node_index(edge)] = {ref, static_cast<std::uint32_t>(deepest + 1)};
-  return ref;
+  lines_.write(line, &made, sizeof(made));
+  return note(edge, reference(NW_REF_RADIX, node.dimension, node.digit, line), deepest + 1);
 }
 
 // What most class numbers lead to, judged digit by digit.
@@ -118,18 +158,16 @@ bool DiagramWriter::write_list(Edge edge, std::uint32_t& ref) {
   if (full_) return false;
   nw_list list{};
   std::ranges::fill(list.keys, 0xffffffffU);
-  std::size_t deepest = depth(usual);
   const auto otherwise = write_node(usual);
-  deepest = std::max(deepest, depth(usual));
+  auto deepest = node_depth(usual);
   std::ranges::fill(list.children, otherwise);
   for (std::size_t i = 0; i < items.size(); ++i) {
     list.keys[i] = items[i].id;
     list.children[i] = write_node(items[i].edge);
-    deepest = std::max(deepest, depth(items[i].edge));
+    deepest = std::max(deepest, node_depth(items[i].edge));
   }
-  std::memcpy(&lines_[line], &list, sizeof(list));
-  ref = reference(NW_REF_LIST, diagrams_.node(edge).dimension, 0, line);
-  written_[node_index(edge)] = {ref, static_cast<std::uint32_t>(deepest + 1)};
+  lines_.write(line, &list, sizeof(list));
+  ref = note(edge, reference(NW_REF_LIST, diagrams_.node(edge).dimension, 0, line), deepest + 1);
   return true;
 }
 
@@ -156,33 +194,35 @@ bool DiagramWriter::row_is_worth_it(Edge edge) {
 }
 
 // Writes the references of the `width` classes from `first` on; the depth of the deepest.
-std::size_t DiagramWriter::fill_row(Edge edge, std::uint64_t first, std::uint64_t width, std::uint32_t line,
+std::size_t DiagramWriter::fill_row(Edge edge, std::uint64_t first, std::uint64_t width, std::vector<std::uint32_t>& row,
                                     unsigned dimension) {
   const auto classes = diagrams_.class_count(dimension);
   if (first >= classes || full_) return 0;
   if (!is_node(edge) || diagrams_.node(edge).dimension != dimension) {
     const auto ref = write_node(edge);
-    const auto end = std::min<std::uint64_t>(first + width, classes);
-    for (auto id = first; id < end; ++id) lines_[line + id / kFan].words[id % kFan] = ref;
-    return depth(edge);
+    std::fill(row.begin() + static_cast<std::ptrdiff_t>(first), row.begin() + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(first + width, classes)), ref);
+    return node_depth(edge);
   }
   const auto& node = diagrams_.node(edge);
   const auto part = width / kFan;
   const bool skipped = part != std::uint64_t{1} << (4 * node.digit);
   std::size_t deepest = 0;
   for (unsigned i = 0; i < kFan; ++i)
-    deepest = std::max(deepest, fill_row(skipped ? edge : node.edges[i], first + i * part, part, line, dimension));
+    deepest = std::max(deepest, fill_row(skipped ? edge : node.edges[i], first + i * part, part, row, dimension));
   return deepest;
 }
 
 std::uint32_t DiagramWriter::write_row(Edge edge) {
   const auto dimension = diagrams_.node(edge).dimension;
-  const auto line = take_lines((diagrams_.class_count(dimension) + kFan - 1) / kFan);
+  std::vector<std::uint32_t> row(diagrams_.class_count(dimension));
+  const auto count = (row.size() + kFan - 1) / kFan;
+  const auto line = take_lines(count);
   if (full_) return NW_NO_MATCH;
   const auto width = std::uint64_t{1} << (4 * diagrams_.digits(dimension));
-  const auto deepest = fill_row(edge, 0, width, line, dimension);
+  const auto deepest = fill_row(edge, 0, width, row, dimension);
+  lines_.write(line, row.data(), row.size() * sizeof(row[0]));
   const auto ref = reference(NW_REF_ROW, dimension, 0, line);
-  written_[node_index(edge)] = {ref, static_cast<std::uint32_t>(deepest + 1)};
+  rows_[edge] = {.written = {ref, static_cast<std::uint32_t>(deepest + 1)}, .lines = static_cast<std::uint32_t>(count), .uses = 1};
   return ref;
 }
 

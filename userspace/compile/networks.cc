@@ -27,8 +27,13 @@ bool is_all(const Intervals<Pos>& set) {
 void Networks::read(const resolve::AddressSet& set) {
   auto& four = v4.emplace_back();
   auto& six = v6.emplace_back();
-  const auto add = [&](const std::vector<Cidr>& members) {
+  Coverage coverage;
+  const Cidr* last[2] = {};
+  const auto add = [&](const auto& members) {
     for (const auto& net : members) {
+      auto& before = last[net.address.family == Family::v4];
+      if (before != nullptr && before->contains(net.address)) coverage.plain = false;
+      before = &net;
       if (net.address.family == Family::v4)
         append_v4(four, net);
       else
@@ -38,11 +43,11 @@ void Networks::read(const resolve::AddressSet& set) {
   if (std::ranges::is_sorted(set.members)) {
     add(set.members);
   } else {
-    auto members = set.members;
+    coverage.plain = false;
+    std::vector<Cidr> members(set.members.begin(), set.members.end());
     std::ranges::sort(members);
     add(members);
   }
-  Coverage coverage;
   coverage.some = static_cast<std::uint8_t>((four.empty() ? 0 : kV4) | (six.empty() ? 0 : kV6));
   coverage.all = static_cast<std::uint8_t>((is_all(four) ? kV4 : 0) | (is_all(six) ? kV6 : 0));
   coverage_.push_back(coverage);
@@ -58,12 +63,25 @@ std::uint64_t Networks::fingerprint(SetId set) const {
   return hash;
 }
 
+void Networks::go_on(const std::vector<resolve::AddressSet>& sets, std::vector<SetId> ids) {
+  sets_ = &sets;
+  ids_ = std::move(ids);
+}
+
+void Networks::forget(SetId set) {
+  coverage_[set].forgotten = true;
+  v4[set] = {};
+  v6[set] = {};
+}
+
 SetId Networks::id(resolve::SetIndex set) {
   if (ids_[set] != kUnread) return ids_[set];
-  read(sets_[set]);
+  read((*sets_)[set]);
   const auto made = static_cast<SetId>(coverage_.size() - 1);
   const auto known = index_.find_or_add(fingerprint(made), made,
-                                        [&](SetId other) { return v4[other] == v4[made] && v6[other] == v6[made]; });
+                                        [&](SetId other) {
+                                          return !coverage_[other].forgotten && v4[other] == v4[made] && v6[other] == v6[made];
+                                        });
   if (known != made) {
     v4.pop_back();
     v6.pop_back();

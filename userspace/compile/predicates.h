@@ -33,6 +33,7 @@ class Predicates {
 
   // Nothing: no packet can match the rule.
   std::optional<Criteria> of(const resolve::ResolvedRule& rule);
+  [[nodiscard]] std::size_t count() const { return networks.size() + sides.size() + l4.size() + source_ports.size(); }
   // Does the predicate look at the family only?
   [[nodiscard]] bool family_only(PredicateId side) const { return sides[side].in.empty() && sides[side].not_in.empty(); }
 

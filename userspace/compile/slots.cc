@@ -55,7 +55,26 @@ void add_keys(const resolve::ChainPolicy& policy, std::uint32_t chain, std::vect
   keys.push_back({direction, {}});
 }
 
+bool same_owners(const resolve::ChainPolicy& a, const resolve::ChainPolicy& b) {
+  const auto same_rules = [](const auto& x, const auto& y) {
+    return std::ranges::equal(x, y, [](const auto& rule, const auto& other) { return rule.action == other.action && rule.origin == other.origin; });
+  };
+  const auto same_tiers = [&](const resolve::ResolvedTier& x, const resolve::ResolvedTier& y) {
+    return x.name == y.name && x.end == y.end && x.staged == y.staged && same_rules(x.rules, y.rules);
+  };
+  return std::ranges::equal(a.tiers, b.tiers, same_tiers) && same_rules(a.profile_rules, b.profile_rules);
+}
+
 }  // namespace
+
+bool same_owners(const resolve::Resolved& a, const resolve::Resolved& b) {
+  return std::ranges::equal(a.endpoints, b.endpoints, [](const auto& x, const auto& y) {
+    const auto same_staged = [](const auto& p, const auto& q) { return p.has_value() == q.has_value() && (!p || same_owners(*p, *q)); };
+    return x.host_endpoint == y.host_endpoint &&
+           std::ranges::equal(x.chains, y.chains, [](const auto& p, const auto& q) { return same_owners(p, q); }) &&
+           std::ranges::equal(x.staged, y.staged, same_staged);
+  });
+}
 
 Slots assign_slots(const Slots& previous, const resolve::Resolved& resolved) {
   std::vector<std::string> endpoints;

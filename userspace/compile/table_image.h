@@ -37,6 +37,9 @@ struct Slots {
 // The slots for a new policy: owners that stay keep theirs, new ones take the lowest free, owners that went lose theirs.
 Slots assign_slots(const Slots& previous, const resolve::Resolved& resolved);
 
+// Whether both have the same owners, so that slots for the one are slots for the other. Asked in order: a rule that moved is another.
+bool same_owners(const resolve::Resolved& a, const resolve::Resolved& b);
+
 struct CostReport {
   std::size_t bytes = 0;            // of the image
   std::size_t address_bytes = 0;    // of these, address tables
@@ -52,6 +55,11 @@ struct TableImage {
   std::vector<nw_line> lines;  // lines[0] is the header
   std::vector<resolve::Origin> origins;  // by rule table index
   CostReport cost;
+};
+
+struct LineRange {
+  std::uint32_t first = 0, count = 0;
+  bool operator==(const LineRange&) const = default;
 };
 
 // What one root of diagrams may cost; beyond it compile() refuses. The defaults let 100,000 rules of two networks through and end after

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cidr_list.h"
 #include "base/ip.h"
 #include "base/result.h"
 #include "maps/policy.h"
@@ -23,7 +24,7 @@ namespace nodewall::resolve {
 
 // A set of addresses: masked, sorted, unique, of both families; no member covers another.
 struct AddressSet {
-  std::vector<Cidr> members;
+  CidrList members;
   bool operator==(const AddressSet&) const = default;
 };
 using SetIndex = std::uint32_t;  // in Resolved::sets

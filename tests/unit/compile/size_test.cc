@@ -73,15 +73,15 @@ resolve::Resolved own_cidr_and_port(std::size_t count, bool v4, std::uint8_t pre
 }
 
 resolve::Resolved one_set(std::size_t count, bool v4) {
-  resolve::AddressSet set;
+  std::vector<Cidr> members;
   for (std::size_t i = 0; i < count; ++i) {
     const auto prefix = static_cast<std::uint8_t>((v4 ? 24 : 56) + i % 9);
-    set.members.push_back(Cidr{v4 ? mixed_v4(i) : mixed_v6(i), prefix}.masked());
+    members.push_back(Cidr{v4 ? mixed_v4(i) : mixed_v6(i), prefix}.masked());
   }
-  std::ranges::sort(set.members);
-  const auto doubles = std::ranges::unique(set.members);
-  set.members.erase(doubles.begin(), doubles.end());
-  return one_endpoint({std::move(set)}, {tcp(0, 80, 0)});
+  std::ranges::sort(members);
+  const auto doubles = std::ranges::unique(members);
+  members.erase(doubles.begin(), doubles.end());
+  return one_endpoint({{std::move(members)}}, {tcp(0, 80, 0)});
 }
 
 // The shapes of the literature, in our own proportions: how often a side is any, broad or narrow, and a port any, exact or a range.
