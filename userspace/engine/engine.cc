@@ -50,6 +50,7 @@ Status Engine::State::open_datapath(std::uint32_t conntrack_size) {
 void Engine::State::forget_datapath() {
   datapath.reset();
   applied.reset();
+  compiler.forget();
   event_names = {};
   governed.clear();
   changing = strays = false;
@@ -179,7 +180,7 @@ void Engine::note(HostNotes notes) {
 
 Result<ApplyReport> Engine::State::reprogram() {
   if (!armed || !wanted) return ApplyReport{.generation = status.generation};
-  auto report = program(*wanted);
+  auto report = program(wanted);
   if (report) {
     event_names = {.generation = report->generation, .rules = {}};
     status.last_error.clear();
@@ -197,7 +198,7 @@ Result<ApplyReport> Engine::State::reprogram() {
 Result<ApplyReport> Engine::apply(const model::ResourceSet& resources,
                                   const resolve::NodeFacts& facts) {
   const auto begin = monotonic_ns();
-  state_->wanted = resolve::resolve(resources, facts);
+  state_->wanted = std::make_shared<const resolve::Resolved>(resolve::resolve(resources, facts));
   state_->facts = facts;
   const auto resolved = monotonic_ns();
   auto report = state_->reprogram();

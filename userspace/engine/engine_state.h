@@ -3,12 +3,14 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
 
 #include "base/fd.h"
+#include "compile/compiler.h"
 #include "engine/engine.h"
 #include "engine/placement.h"
 #include "engine/state_file.h"
@@ -30,8 +32,14 @@ struct Governed {
 struct Engine::State {
   struct Image {
     bool changed = false;
-    compile::Slots slots;
-    compile::TableImage table;  // empty when nothing changed
+    std::optional<compile::Slots> slots;         // nothing: those of the image before
+    std::optional<compile::TableImage> whole;    // with slots that judge as others
+    const compile::TableImage* table = nullptr;  // the compiler's; none when nothing changed
+    bool follows = false;                        // the kernel has the image before, which the compiler knows the changes since
+
+    [[nodiscard]] std::span<const nw_line> lines() const {
+      return whole ? std::span(whole->lines) : table != nullptr ? std::span(table->lines) : std::span<const nw_line>();
+    }
   };
 
   EngineOptions options;
@@ -41,8 +49,10 @@ struct Engine::State {
 
   std::optional<kernel::Datapath> datapath;   // none while disarmed, or before the first apply on a fresh node
   bool armed = true;
-  std::optional<resolve::Resolved> applied;   // what the kernel has
-  std::optional<resolve::Resolved> wanted;    // what it shall have; kept for arm()
+  std::shared_ptr<const resolve::Resolved> applied;  // what the kernel has
+  std::shared_ptr<const resolve::Resolved> wanted;   // what it shall have; kept for arm(). Shared: the compiler looks at the one before
+  compile::Compiler compiler;
+  bool kernel_has_compiled = false;           // the image in the kernel is the compiler's last
   resolve::NodeFacts facts;
   compile::Slots slots;
   compile::CostReport cost;                   // of the image
@@ -67,7 +77,7 @@ struct Engine::State {
   void forget_datapath();
 
   // program.cc: makes the kernel be as `next` says.
-  Result<ApplyReport> program(const resolve::Resolved& next);
+  Result<ApplyReport> program(const std::shared_ptr<const resolve::Resolved>& shared);
   std::map<std::uint32_t, Governed> plan(const resolve::Resolved& next,
                                          const compile::Slots& next_slots);
   void choose_ingress(Governed& interface, std::uint32_t ifindex,
@@ -83,10 +93,13 @@ struct Engine::State {
   // program_image.cc
   Result<InterfaceEntries> live_entries(const resolve::Resolved& next, ApplyReport& report);
   [[nodiscard]] bool keeps_policy(const std::string& host_endpoint, const resolve::Resolved& next) const;
-  Result<Image> build_image(const resolve::Resolved& next, const InterfaceEntries& live,
+  Result<Image> build_image(const std::shared_ptr<const resolve::Resolved>& shared, const InterfaceEntries& live,
                             ApplyReport& report);
+  [[nodiscard]] bool keeps_slots(const resolve::Resolved& next, const InterfaceEntries& live) const;
+  Status compile_image(const std::shared_ptr<const resolve::Resolved>& next, const compile::Slots& next_slots, const Aliases& aliases,
+                       Image& image);
   Status prepare_rule_counters(const compile::Slots& next);
-  Status set_policy(std::span<const nw_line> lines);
+  Status set_policy(std::span<const nw_line> lines, std::optional<std::span<const kernel::LineRange>> changed = {});
   Status write_image(Image& image, ApplyReport& report);
   void save_policy(const resolve::Resolved& policy);
 

@@ -225,7 +225,8 @@ void Engine::State::attach_all(ApplyReport& report) {
   }
 }
 
-Result<ApplyReport> Engine::State::program(const resolve::Resolved& next) {
+Result<ApplyReport> Engine::State::program(const std::shared_ptr<const resolve::Resolved>& shared) {
+  const auto& next = *shared;
   ApplyReport report;
   if (!datapath || datapath->conntrack_size() != next.settings.conntrack_size) {
     if (auto done = open_datapath(next.settings.conntrack_size); !done) return fail(done.error());
@@ -233,10 +234,10 @@ Result<ApplyReport> Engine::State::program(const resolve::Resolved& next) {
   const auto live = live_entries(next, report);
   if (!live) return fail(live.error());
   const auto known_counters = interface_counters;
-  auto image = build_image(next, *live, report);
+  auto image = build_image(shared, *live, report);
   if (!image) return fail(image.error());
   const auto begin = monotonic_ns();
-  auto planned = plan(next, image->slots);
+  auto planned = plan(next, image->slots ? *image->slots : slots);
   if (!applied) {
     // What an earlier engine attached is taken over, not attached again.
     if (const auto attached = datapath->attached()) {
@@ -270,7 +271,7 @@ Result<ApplyReport> Engine::State::program(const resolve::Resolved& next) {
   governed = std::move(planned);
   attach_all(report);
   report.write_ns = monotonic_ns() - begin;
-  applied = next;
+  applied = shared;
   changing = false;
   status.generation = report.generation;
   if (saved_generation != report.generation) save_policy(next);

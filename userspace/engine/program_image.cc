@@ -1,19 +1,25 @@
 // Engine::State's steps for the policy image: which slots it has, compiling it, making it live.
 #include <algorithm>
+#include <utility>
 
 #include "engine/engine_state.h"
 
 namespace nodewall::engine {
 namespace {
 
-bool same_image(const std::vector<nw_line>& live, const std::vector<nw_line>& wanted) {
+bool same_image(const std::vector<nw_line>& live, std::span<const nw_line> wanted) {
   return std::ranges::equal(live, wanted, [](const nw_line& a, const nw_line& b) { return std::ranges::equal(a.words, b.words); });
 }
 
 Result<compile::TableImage> compile_with(const resolve::Resolved& policy, const compile::Slots& slots, const Aliases& aliases) {
-  if (aliases.empty()) return compile::compile(policy, slots);
   const auto whole = with_aliases(policy, slots, aliases);
   return compile::compile(whole.resolved, whole.slots);
+}
+
+std::vector<kernel::LineRange> to_kernel(std::span<const compile::LineRange> changes) {
+  std::vector<kernel::LineRange> ranges;
+  for (const auto& it : changes) ranges.push_back({it.first, it.count});
+  return ranges;
 }
 
 }  // namespace
@@ -43,25 +49,52 @@ Result<InterfaceEntries> Engine::State::live_entries(const resolve::Resolved& ne
   return std::move(parting.entries);
 }
 
-Result<Engine::State::Image> Engine::State::build_image(const resolve::Resolved& next,
+// The same host endpoints and rules by name, on the same interfaces: nobody needs a slot that there is not, and none is free.
+bool Engine::State::keeps_slots(const resolve::Resolved& next, const InterfaceEntries& live) const {
+  if (!applied || applied->assignments != next.assignments || !compile::same_owners(*applied, next)) return false;
+  return std::ranges::all_of(next.assignments, [&](const resolve::Assignment& it) {
+    const auto slot = slots.endpoints.find(next.endpoints[it.endpoint].host_endpoint);
+    const auto entry = live.find(it.ifindex);
+    return slot != slots.endpoints.end() && (entry == live.end() || entry->second.endpoint == slot->second);
+  });
+}
+
+Status Engine::State::compile_image(const std::shared_ptr<const resolve::Resolved>& next, const compile::Slots& next_slots,
+                                    const Aliases& aliases, Image& image) {
+  if (aliases.empty()) {
+    const bool had_last = std::exchange(kernel_has_compiled, false);
+    auto done = compiler.update(next, next_slots);
+    image.table = &compiler.image();
+    image.follows = had_last && compiler.changes();
+    return done;
+  }
+  auto table = compile_with(*next, next_slots, aliases);
+  if (!table) return fail(std::move(table.error()));
+  image.whole = std::move(*table);
+  return {};
+}
+
+Result<Engine::State::Image> Engine::State::build_image(const std::shared_ptr<const resolve::Resolved>& shared,
                                                         const InterfaceEntries& live,
                                                         ApplyReport& report) {
+  const auto& next = *shared;
   Image image;
-  image.slots = slots;
   const bool same = applied && applied->endpoints == next.endpoints && applied->sets == next.sets;
   if (same && datapath->generation() != 0) return image;
   const auto begin = monotonic_ns();
-  auto placement = place_endpoints(slots, next, live, [&](const auto& name) { return keeps_policy(name, next); });
-  image.slots = std::move(placement.slots);
-  auto table = compile_with(next, image.slots, placement.aliases);
-  if (!table) return fail(table.error());
-  image.table = std::move(*table);
+  Aliases aliases;
+  if (!keeps_slots(next, live)) {
+    auto placement = place_endpoints(slots, next, live, [&](const auto& name) { return keeps_policy(name, next); });
+    image.slots = std::move(placement.slots);
+    aliases = std::move(placement.aliases);
+  }
+  if (auto done = compile_image(shared, image.slots ? *image.slots : slots, aliases, image); !done) return fail(done.error());
   image.changed = true;
   report.compile_ns = monotonic_ns() - begin;
   if (applied || datapath->generation() == 0) return image;
   // A restart: what is enforced already is not written again.
   auto current = datapath->read_policy();
-  if (current && same_image(*current, image.table.lines)) image.changed = false;
+  if (current && same_image(*current, image.lines())) image.changed = false;
   return image;
 }
 
@@ -85,28 +118,35 @@ Status Engine::State::prepare_rule_counters(const compile::Slots& next) {
 }
 
 Status Engine::State::write_image(Image& image, ApplyReport& report) {
-  if (!image.table.lines.empty()) cost = image.table.cost;
+  if (!image.lines().empty()) cost = image.whole ? image.whole->cost : image.table->cost;
   if (!image.changed) {
-    slots = std::move(image.slots);
+    if (image.slots) slots = std::move(*image.slots);
     report.generation = datapath->generation();
     return {};
   }
-  if (auto done = prepare_rule_counters(image.slots); !done) {
-    return fail(std::move(done.error()).in("rule counters"));
+  if (image.slots) {
+    if (auto done = prepare_rule_counters(*image.slots); !done) {
+      return fail(std::move(done.error()).in("rule counters"));
+    }
   }
-  if (auto done = set_policy(image.table.lines); !done) {
+  std::optional<std::vector<kernel::LineRange>> changed;
+  if (image.follows) changed = to_kernel(*compiler.changes());
+  if (auto done = set_policy(image.lines(), changed); !done) {
     return fail(std::move(done.error()).in("policy image"));
   }
-  slots = image.slots;
+  kernel_has_compiled = !image.whole;
+  if (image.slots) slots = std::move(*image.slots);
   report.writes += 1;
   report.new_image = true;
   report.generation = last_generation;
   return {};
 }
 
-Status Engine::State::set_policy(std::span<const nw_line> lines) {
+// Until it succeeds nobody knows which image the kernel compares the next one with.
+Status Engine::State::set_policy(std::span<const nw_line> lines, std::optional<std::span<const kernel::LineRange>> changed) {
+  kernel_has_compiled = false;
   const auto generation = std::max(last_generation, datapath->generation()) + 1;
-  if (auto done = datapath->set_policy(lines, generation); !done) return done;
+  if (auto done = datapath->set_policy(lines, generation, changed); !done) return done;
   last_generation = generation;
   return {};
 }
