@@ -1,14 +1,16 @@
 // Time from a change to its enforcement, and what it takes in memory.
 //
-//   resolve, compile, write   the three steps of a cold start, apart
-//   cold      all of it, from resources to a live image in a datapath that was loaded before
-//   edit      one rule changed, to its enforcement
-//   member    one member added to the set, likewise
+//   compile, write      the steps of a cold start, apart: a policy that nothing is known of, into an empty datapath
+//   edit, edit-p99      one rule matches another port, or (net, net-p99) another network: from the resolved policy to its enforcement
+//   member, member-p99  one member more in the set, likewise
+//
+// A change goes the way that it goes in the engine: a compiler that keeps what it made, and the lines that differ.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <random>
 
-#include "compile/table_image.h"
+#include "compile/compiler.h"
 #include "kernel/datapath.h"
 #include "measure.h"
 #include "workload.h"
@@ -16,52 +18,145 @@
 namespace nodewall::bench {
 namespace {
 
+constexpr unsigned kChanges = 200;  // a 99th percentile needs some
+constexpr unsigned kFewChanges = 20;  // of a quick run
+
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-struct Times {
-  std::vector<double> compile, write, change;
-  std::size_t bytes = 0;
+bool is_covered(const CidrList& members, const Address& address) {
+  const unsigned bits = address.family == Family::v4 ? 32 : 128;
+  for (unsigned prefix = 0; prefix <= bits; ++prefix) {
+    const auto wide = Cidr{address, static_cast<std::uint8_t>(prefix)}.masked();
+    const auto* found = members.at_or_after(wide);
+    if (found != nullptr && *found == wide) return true;
+  }
+  return false;
+}
+
+enum class Change { port, network, member };
+
+class Control {
+ public:
+  Control(const Workload& workload, kernel::Datapath datapath)
+      : workload_(workload), datapath_(std::move(datapath)), policy_(to_resolved(workload, {})) {}
+
+  // Compiles and writes as at a start. Adds what each took.
+  Status start(std::vector<double>& compile, std::vector<double>& write) {
+    compiler_.forget();
+    slots_ = {};
+    const auto next = std::make_shared<const resolve::Resolved>(policy_);
+    const auto begin = std::chrono::steady_clock::now();
+    slots_ = compile::assign_slots(slots_, *next);
+    if (auto done = compiler_.update(next, slots_); !done) return done;
+    compile.push_back(ms_since(begin));
+    const auto compiled = std::chrono::steady_clock::now();
+    if (auto done = datapath_.set_policy(compiler_.image().lines, ++generation_); !done) return done;
+    write.push_back(ms_since(compiled));
+    enforced_ = next;
+    return {};
+  }
+
+  Status change(Change kind, unsigned round, std::vector<double>& times) {
+    edit(kind, round);
+    auto next = std::make_shared<const resolve::Resolved>(policy_);
+    const auto begin = std::chrono::steady_clock::now();
+    if (!compile::same_owners(*enforced_, *next)) slots_ = compile::assign_slots(slots_, *next);
+    if (auto done = compiler_.update(next, slots_); !done) return done;
+    std::optional<std::vector<kernel::LineRange>> changed;
+    if (const auto& changes = compiler_.changes()) {
+      changed.emplace();
+      for (const auto& it : *changes) changed->push_back({it.first, it.count});
+    }
+    if (auto done = datapath_.set_policy(compiler_.image().lines, ++generation_, changed); !done) return done;
+    times.push_back(ms_since(begin));
+    enforced_ = std::move(next);
+    return datapath_.settle();  // the next change would wait for it
+  }
+
+  [[nodiscard]] std::size_t bytes() const { return compiler_.image().lines.size() * sizeof(nw_line); }
+
+ private:
+  void edit(Change kind, unsigned round) {
+    if (kind == Change::member) {
+      // Between the members that there are: one that another covers would change nothing.
+      auto& members = policy_.sets[0].members;
+      Address outside;
+      do {
+        outside = workload_.set[random_() % workload_.set.size()].address;
+        for (unsigned i = 13; i < 16; ++i) outside.bytes[i] = static_cast<std::uint8_t>(random_());
+      } while (is_covered(members, outside));
+      members = members.with({outside, static_cast<std::uint8_t>(workload_.family == Family::v4 ? 32 : 128)});
+      return;
+    }
+    auto& rules = policy_.endpoints[0].chains[NW_CHAIN_INGRESS].tiers[0].rules;
+    auto at = (round * 7919U) % rules.size();
+    while (kind == Change::network && rules[at].source.in.empty()) at = (at + 1) % rules.size();
+    if (kind == Change::network) {
+      auto net = policy_.sets[rules[at].source.in[0]].members[0];
+      for (unsigned i = 1; i < 4; ++i) net.address.bytes[(workload_.family == Family::v4 ? 12 : 0) + i] = static_cast<std::uint8_t>((round * 2654435761U) >> (8 * i));
+      policy_.sets[rules[at].source.in[0]].members = {net.masked()};
+      return;
+    }
+    const auto port = static_cast<std::uint16_t>(10000 + round * 37 % 50000);
+    if (!rules[at].protocols.all()) rules[at].destination.ports = {{model::PortRange{port, port}}};
+  }
+
+  const Workload& workload_;
+  kernel::Datapath datapath_;
+  resolve::Resolved policy_;
+  std::shared_ptr<const resolve::Resolved> enforced_;
+  compile::Compiler compiler_;
+  compile::Slots slots_;
+  std::uint32_t generation_ = 0;
+  std::mt19937_64 random_{7};
 };
 
-// Compiles and writes; adds what each took.
-Status enforce(const resolve::Resolved& resolved, kernel::Datapath& datapath, std::uint32_t generation, compile::Slots& slots, Times& times) {
-  const auto start = std::chrono::steady_clock::now();
-  slots = compile::assign_slots(slots, resolved);
-  auto image = compile::compile(resolved, slots);
-  if (!image) return fail(image.error());
-  times.compile.push_back(ms_since(start));
-  const auto compiled = std::chrono::steady_clock::now();
-  if (auto done = datapath.set_policy(image->lines, generation); !done) return done;
-  times.write.push_back(ms_since(compiled));
-  times.bytes = image->cost.bytes;
+double percentile_99(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() * 99 / 100];
+}
+
+Status measure_changes(Control& control, Row row, Change kind, unsigned count, const std::string& what, Progress& progress, Report& report) {
+  std::vector<double> times;
+  for (unsigned round = 0; round < count && !progress.interrupted(); ++round)
+    if (auto done = control.change(kind, round, times); !done) return done;
+  if (times.empty()) return {};
+  row.what = what;
+  report.rows.push_back(summarize(row, times));
+  row.what += "-p99";
+  auto last = summarize(row, times);
+  last.value = percentile_99(times);
+  report.rows.push_back(std::move(last));
   return {};
 }
 
-void change(resolve::Resolved& resolved, const Workload& workload, unsigned round) {
-  if (!workload.set.empty()) {
-    auto& members = resolved.sets[0].members;
-    const Cidr added{Address::v4(0x5e000000U + round), 32};
-    members.insert(std::ranges::upper_bound(members, added), added);
-    return;
-  }
-  auto& rules = resolved.endpoints[0].chains[NW_CHAIN_INGRESS].tiers[0].rules;
-  auto& rule = rules[(round * 7919U) % rules.size()];
-  const auto port = static_cast<std::uint16_t>(10000 + round);
-  rule.destination.ports = {{model::PortRange{port, port}}};
-}
-
-void add_rows(const Job& job, const Times& times, const Workload& workload, Report& report) {
+Status measure_job(const Job& job, const Plan& plan, Progress& progress, Report& report) {
+  auto workload = make_workload(job.workload, job.size, job.family == 4 ? Family::v4 : Family::v6, plan.seed);
+  if (!workload) return fail(workload.error());
+  auto datapath = kernel::Datapath::open({});
+  if (!datapath) return fail(datapath.error());
+  Control control(*workload, std::move(*datapath));
+  std::vector<double> compile, write;
+  for (unsigned round = 0; round < plan.rounds && !progress.interrupted(); ++round)
+    if (auto done = control.start(compile, write); !done) return done;
+  if (compile.empty()) return {};
   Row row{.engine = "nodewall", .scenario = job.workload, .what = "compile", .size = job.size, .family = job.family, .unit = "ms"};
-  report.rows.push_back(summarize(row, times.compile));
+  report.rows.push_back(summarize(row, compile));
   row.what = "write";
-  report.rows.push_back(summarize(row, times.write));
-  row.what = workload.set.empty() ? "edit" : "member";
-  report.rows.push_back(summarize(row, times.change));
+  report.rows.push_back(summarize(row, write));
+  const auto count = plan.quick ? kFewChanges : kChanges;
+  if (!workload->set.empty()) {
+    if (auto done = measure_changes(control, row, Change::member, count, "member", progress, report); !done) return done;
+  } else {
+    if (auto done = measure_changes(control, row, Change::port, count, "edit", progress, report); !done) return done;
+    if (auto done = measure_changes(control, row, Change::network, count, "net", progress, report); !done) return done;
+  }
   row.what = "image";
   row.unit = "bytes";
-  report.rows.push_back(summarize(row, {static_cast<double>(times.bytes)}));
+  report.rows.push_back(summarize(row, {static_cast<double>(control.bytes())}));
+  return {};
 }
 
 }  // namespace
@@ -69,23 +164,7 @@ void add_rows(const Job& job, const Times& times, const Workload& workload, Repo
 Status measure_control(const Plan& plan, Progress& progress, Report& report) {
   for (const auto& job : jobs(plan)) {
     progress.step(fmt::format("{} {} IPv{}", job.workload, job.size, job.family));
-    auto workload = make_workload(job.workload, job.size, job.family == 4 ? Family::v4 : Family::v6, plan.seed);
-    if (!workload) return fail(workload.error());
-    auto resolved = to_resolved(*workload, {});
-    auto datapath = kernel::Datapath::open({});
-    if (!datapath) return fail(datapath.error());
-    Times times;
-    std::uint32_t generation = 0;
-    for (unsigned round = 0; round < plan.rounds && !progress.interrupted(); ++round) {
-      compile::Slots slots;
-      if (auto done = enforce(resolved, *datapath, ++generation, slots, times); !done) return fail(std::move(done.error()).in(job.workload));
-      Times changed;
-      change(resolved, *workload, round);
-      const auto start = std::chrono::steady_clock::now();
-      if (auto done = enforce(resolved, *datapath, ++generation, slots, changed); !done) return fail(std::move(done.error()).in(job.workload));
-      times.change.push_back(ms_since(start));
-    }
-    add_rows(job, times, *workload, report);
+    if (auto done = measure_job(job, plan, progress, report); !done) return fail(std::move(done.error()).in(job.workload));
     if (progress.interrupted()) return {};
   }
   return {};

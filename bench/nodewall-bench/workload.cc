@@ -5,6 +5,8 @@
 #include <fstream>
 #include <random>
 
+#include "resolve/address_sets.h"
+
 namespace nodewall::bench {
 namespace {
 
@@ -334,7 +336,7 @@ resolve::Resolved to_resolved(const Workload& workload, const std::vector<resolv
   resolve::Resolved resolved;
   resolve::ResolvedTier tier{.name = "default", .rules = {}, .end = model::TierAction::Deny};
   if (!workload.set.empty()) {
-    resolved.sets.push_back({.members = workload.set});
+    resolved.sets.push_back({.members = resolve::normalized(workload.set)});
     PlainRule any;
     tier.rules = {to_rule(any, workload.family, 0, resolved.sets), to_rule(any, workload.family, 1, resolved.sets)};
     tier.rules[0].action = model::Action::Deny;
