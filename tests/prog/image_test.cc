@@ -35,8 +35,9 @@ const std::set<std::uint32_t>& peers() {
 std::vector<nw_line> image_for(std::uint16_t port) {
   using namespace nodewall;
   resolve::Resolved resolved;
-  resolved.sets.emplace_back();
-  for (const auto number : peers()) resolved.sets.back().members.push_back({.address = v4(number), .prefix = 32});
+  std::vector<Cidr> members;
+  for (const auto number : peers()) members.push_back({.address = v4(number), .prefix = 32});
+  resolved.sets.push_back({.members = std::move(members)});
   resolve::ResolvedRule rule;
   rule.action = model::Action::Allow;
   rule.protocols.set(kTcp);
