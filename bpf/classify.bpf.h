@@ -77,7 +77,6 @@ static __always_inline __u32 way_of(__u32 direction, __u32 forwarded, __u32 inte
   return untracked ? way << 4 | (NW_CHAIN_UNTRACKED_INGRESS + direction) : way;
 }
 
-#define CHAIN_BITS(variant) (((1U << NW_CHAINS) - 1) << ((variant) * NW_CHAINS))
 #define MAX_WAY 3
 
 /* A way ends in a decision: what no forward chain is there for is open. */
@@ -91,20 +90,6 @@ static __always_inline void walk_chain(nw_image image, const struct nw_image_hea
                                        struct nw_answer *answer) {
   nw_walk_chain(image, header, slot, variant, chain, answer);
   if (!answer_is_sound(answer, chain)) nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
-}
-
-/* What the chains of a way ask of a packet; all that there is, where their variants are asked too. */
-static __always_inline __u32 needs_of(nw_image image, const struct nw_image_header *header, __u32 slot, __u32 way) {
-  __u32 i, needs = header->chains & ~CHAIN_BITS(NW_VARIANT_ENFORCED) ? NW_NEEDS_BOTH : 0;
-
-  for (i = 0; i < MAX_WAY && needs != NW_NEEDS_BOTH; i++, way >>= 4) {
-    const struct nw_image_endpoint *endpoint;
-
-    if ((way & 15) == NO_CHAIN) break;
-    endpoint = nw_walk_endpoint(image, header, slot, NW_VARIANT_ENFORCED, way & 15);
-    if (endpoint) needs |= nw_walk_needs(endpoint);
-  }
-  return needs;
 }
 
 /* The enforced chains of the packet, or with `reversed` of the first packet of the flow that this packet answers. */
@@ -123,7 +108,7 @@ NW_GLOBAL int classify(const struct packet *packet, const struct scene *scene, _
   header = nw_walk_header(image);
   if (!header) return 0;
   query_of(packet, reversed, &query);
-  if (!nw_walk_classes(image, header, &query, needs_of(image, header, scene->slot, way), &judgement->answer.classes)) return 0;
+  if (!nw_walk_classes(image, header, &query, &judgement->answer.classes)) return 0;
   judgement->chains = header->chains;
   judgement->present = 0;
   for (i = 0; i < MAX_WAY; i++, way >>= 4) {
@@ -195,6 +180,8 @@ static __always_inline void ask_staged(const struct scene *scene, __u32 way, str
   judgement->staged_decided = decided;
   judgement->staged_counter = judgement->answer.staged ? judgement->answer.counter : NW_NO_RULE;
 }
+
+#define CHAIN_BITS(variant) (((1U << NW_CHAINS) - 1) << ((variant) * NW_CHAINS))
 
 NW_GLOBAL int ask_beside(const struct scene *scene, __u32 way, struct judgement *judgement) {
   struct nw_answer enforced;

@@ -198,6 +198,7 @@ NW_GLOBAL int ipv4_options_walk(const struct options *all, __u32 length) {
 static __noinline __u32 ipv4_options(void *ctx, __u32 is_xdp, __u32 offset, __u32 length) {
   struct options options ALIGNED = {};
 
+  __asm__ volatile("" : "+r"(length)); /* the compiler knows the callers, and would leave a check out that Linux 6.1 wants to see */
   if (length < 4 || length > 40) return NW_REASON_MALFORMED;
   if (load_bytes_variable(ctx, is_xdp, offset, options.bytes, length)) return NW_REASON_SHORT;
   return ipv4_options_walk(&options, length);

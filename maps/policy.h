@@ -35,8 +35,7 @@
  * Endpoint directory: struct nw_image_endpoint at endpoint_base, NW_SLOT_ENTRIES a slot: nw_slot_entry(slot, variant, chain). An
  * entry of a chain that the endpoint does not have, or of nobody's slot, has default_rule NW_SLOT_UNUSED. `roots` are up to three
  * diagrams (rules that look at sources only or at no address, at destinations only, at both); an absent one is NW_NO_MATCH. The verdict
- * is the rule with the least index among the roots' leaves and the default rule: a rule that comes first in policy has the lower index.
- * default_rule: bits 31..30 NW_NEEDS_*, the addresses that the diagrams look at; 29..0 the default rule's index.
+ * is the rule with the least index among the roots' leaves and default_rule: a rule that comes first in policy has the lower index.
  *
  * Chains: the tiers that one stage of a packet's way asks.
  *   INGRESS, EGRESS                      the host is an end of the flow; the profiles come last. Every endpoint has both
@@ -170,11 +169,6 @@ static inline __u32 nw_slot_entry(__u32 slot, __u32 variant, __u32 chain) { retu
 static inline __u32 nw_chain_bit(__u32 variant, __u32 chain) { return 1U << (variant * NW_CHAINS + chain); }
 
 #define NW_SLOT_UNUSED 0xffffffffU
-#define NW_NEEDS_SOURCE 1U
-#define NW_NEEDS_DESTINATION 2U
-#define NW_NEEDS_BOTH (NW_NEEDS_SOURCE | NW_NEEDS_DESTINATION)
-#define NW_NEEDS(default_rule) ((default_rule) >> 30)
-#define NW_DEFAULT_RULE(default_rule) ((default_rule) & 0x3fffffffU)
 struct nw_image_endpoint {
   __u32 roots[3];
   __u32 default_rule; /* NW_SLOT_UNUSED: no such chain */

@@ -154,13 +154,8 @@ NW_INLINE void nw_answer_fault(struct nw_answer *answer, __u32 reason) {
   answer->staged = 0;
 }
 
-/* NW_NEEDS_* of an entry. Most chains look at the far end only. */
-NW_INLINE __u32 nw_walk_needs(const struct nw_image_endpoint *endpoint) {
-  return endpoint->default_rule == NW_SLOT_UNUSED ? 0 : NW_NEEDS(endpoint->default_rule);
-}
-
-/* The classes of a packet; 0 for a damaged image. An address that is not needed has class 0. */
-NW_INLINE int nw_walk_classes(nw_image image, const struct nw_image_header *header, const struct nw_query *query, __u32 needs,
+/* The classes of a packet; 0 for a damaged image. */
+NW_INLINE int nw_walk_classes(nw_image image, const struct nw_image_header *header, const struct nw_query *query,
                               struct nw_classes *ids) {
   const struct nw_line *line = nw_image_line(image, header->protocol_base + ((query->protocol & 255) >> 3));
   const struct nw_protocol *protocol;
@@ -169,13 +164,10 @@ NW_INLINE int nw_walk_classes(nw_image image, const struct nw_image_header *head
   protocol = (const struct nw_protocol *)line + (query->protocol & 7);
   ids->l4 = nw_walk_port(image, protocol->l4, query->destination_port & 0xffff);
   ids->source_port = nw_walk_port(image, protocol->source_port, query->source_port & 0xffff);
-  ids->source = ids->destination = 0;
-  if (needs & NW_NEEDS_SOURCE)
-    ids->source = query->is_v4 ? nw_walk_v4(image, header, (__u32)query->source_low)
-                               : nw_walk_v6(image, header, query->source_high, query->source_low);
-  if (needs & NW_NEEDS_DESTINATION)
-    ids->destination = query->is_v4 ? nw_walk_v4(image, header, (__u32)query->destination_low)
-                                    : nw_walk_v6(image, header, query->destination_high, query->destination_low);
+  ids->source = query->is_v4 ? nw_walk_v4(image, header, (__u32)query->source_low)
+                             : nw_walk_v6(image, header, query->source_high, query->source_low);
+  ids->destination = query->is_v4 ? nw_walk_v4(image, header, (__u32)query->destination_low)
+                                  : nw_walk_v6(image, header, query->destination_high, query->destination_low);
   return ids->l4 != NW_WALK_FAULT && ids->source_port != NW_WALK_FAULT && ids->source != NW_WALK_FAULT &&
          ids->destination != NW_WALK_FAULT;
 }
@@ -186,32 +178,22 @@ NW_INLINE const struct nw_image_header *nw_walk_header(nw_image image) {
   return header && header->magic == NW_MAGIC && header->version == NW_IMAGE_VERSION ? header : 0;
 }
 
-/* An entry of the endpoint directory, or null. */
-NW_INLINE const struct nw_image_endpoint *nw_walk_endpoint(nw_image image, const struct nw_image_header *header, __u32 slot, __u32 variant,
-                                                           __u32 chain) {
-  const struct nw_line *line;
-  __u32 entry, place;
-
-  if (slot >= header->endpoint_slots) return 0;
-  entry = nw_slot_entry(slot, variant & (NW_VARIANTS - 1), chain & (NW_CHAINS - 1));
-  line = nw_image_line(image, header->endpoint_base + (entry >> 2));
-  if (!line) return 0;
-  place = entry & 3;
-  NW_HIDE(place); /* verifier: Linux 6.1 loses the bounds where the compiler masks the parts of a sum first and joins them by "or" */
-  return (const struct nw_image_endpoint *)line + (place & 3);
-}
-
 /* What a chain says to answer->classes. A chain that the endpoint does not have says NW_NEXT; one that it must have is a fault. */
 NW_INLINE void nw_walk_chain(nw_image image, const struct nw_image_header *header, __u32 slot, __u32 variant, __u32 chain,
                              struct nw_answer *answer) {
   const struct nw_image_endpoint *endpoint;
   const struct nw_image_rule *rule;
   const struct nw_line *line;
-  __u32 i;
+  __u32 entry, place, i;
 
   nw_answer_fault(answer, NW_REASON_FAULT_ENDPOINT);
-  endpoint = nw_walk_endpoint(image, header, slot, variant, chain);
-  if (!endpoint) return;
+  if (slot >= header->endpoint_slots) return;
+  entry = nw_slot_entry(slot, variant & (NW_VARIANTS - 1), chain & (NW_CHAINS - 1));
+  line = nw_image_line(image, header->endpoint_base + (entry >> 2));
+  if (!line) return;
+  place = entry & 3;
+  NW_HIDE(place); /* verifier: Linux 6.1 loses the bounds where the compiler masks the parts of a sum first and joins them by "or" */
+  endpoint = (const struct nw_image_endpoint *)line + (place & 3);
   if (endpoint->default_rule == NW_SLOT_UNUSED) {
     if (chain <= NW_CHAIN_EGRESS && variant == NW_VARIANT_ENFORCED) return;
     answer->rule = NW_NO_MATCH;
@@ -221,7 +203,7 @@ NW_INLINE void nw_walk_chain(nw_image image, const struct nw_image_header *heade
   }
 
   answer->reason = NW_REASON_FAULT_IMAGE;
-  answer->rule = NW_DEFAULT_RULE(endpoint->default_rule);
+  answer->rule = endpoint->default_rule;
   for (i = 0; i < 3; i++) {
     __u32 leaf = nw_walk_diagram(image, endpoint->roots[i], &answer->classes);
     if (leaf == NW_WALK_FAULT) {
@@ -247,12 +229,9 @@ NW_INLINE void nw_walk_chain(nw_image image, const struct nw_image_header *heade
 /* The classifier: a packet's query -> the rule that decides in one chain. */
 NW_INLINE void nw_walk(nw_image image, const struct nw_query *query, struct nw_answer *answer) {
   const struct nw_image_header *header = nw_walk_header(image);
-  const struct nw_image_endpoint *endpoint;
 
   nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
-  if (!header) return;
-  endpoint = nw_walk_endpoint(image, header, query->slot, query->variant, query->chain);
-  if (!nw_walk_classes(image, header, query, endpoint ? nw_walk_needs(endpoint) : 0, &answer->classes)) return;
+  if (!header || !nw_walk_classes(image, header, query, &answer->classes)) return;
   /* verifier: from here on the classes are what memory holds, one state instead of one for each way they were found. */
   __asm__ volatile("" ::: "memory");
   nw_walk_chain(image, header, query->slot, query->variant, query->chain, answer);

@@ -67,7 +67,6 @@ class Compilation {
   void share_port_numbers(PortClasses& ports);
   [[nodiscard]] Runs side_classes(const SidePredicate& side) const;
   [[nodiscard]] const resolve::ResolvedRule& rule_of_set(SetId set) const;
-  [[nodiscard]] std::uint32_t default_rule(std::size_t list) const;
   Status write_diagrams();
   [[nodiscard]] RootContext root_context();
 

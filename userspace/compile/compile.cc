@@ -207,15 +207,6 @@ RootContext Compilation::root_context() {
           .limits = {.nodes = limits_.diagram_nodes, .steps = limits_.diagram_steps}};
 }
 
-// With what the list's diagrams look at.
-std::uint32_t Compilation::default_rule(std::size_t list) const {
-  unsigned dimensions = 0;
-  for (const auto edge : roots_[list].edges())
-    if (is_node(edge)) dimensions |= diagrams_->node(edge).dimensions;
-  const auto source = dimensions >> NW_DIM_SOURCE & 1U, destination = dimensions >> NW_DIM_DESTINATION & 1U;
-  return chains_[list].default_rule | (source * NW_NEEDS_SOURCE | destination * NW_NEEDS_DESTINATION) << 30;
-}
-
 Status Compilation::write_diagrams() {
   for (const auto& chain : chains_)
     if (auto built = roots_.emplace_back().build(chain, root_context()); !built) return fail(std::move(built.error()));
@@ -224,7 +215,7 @@ Status Compilation::write_diagrams() {
   for (std::size_t i = 0; i < chains_.size(); ++i) {
     auto& entry = entries_.emplace_back(kUnused);
     if (chains_[i].default_rule == NW_SLOT_UNUSED) continue;
-    entry.default_rule = default_rule(i);
+    entry.default_rule = chains_[i].default_rule;
     for (std::size_t k = 0; k < 3; ++k) {
       entry.roots[k] = writer_->write(roots_[i].edges()[k]);
       image_.cost.deepest_diagram = std::max(image_.cost.deepest_diagram, writer_->depth(roots_[i].edges()[k]));

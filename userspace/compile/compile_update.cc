@@ -176,7 +176,6 @@ bool Compilation::update_lists(std::span<const std::vector<TermChange>> changes,
 bool Compilation::write_list(std::size_t list, const std::array<Edge, 3>& before) {
   const auto& edges = roots_[list].edges();
   if (edges == before || entries_[list].default_rule == NW_SLOT_UNUSED) return true;
-  entries_[list].default_rule = default_rule(list);
   for (std::size_t k = 0; k < 3; ++k) {
     if (edges[k] == before[k]) continue;
     writer_->give_up(before[k]);
