@@ -323,6 +323,29 @@ TEST_CASE("inspecting needs pins and changes nothing", "[pins]") {
   CHECK(inspected->generation() == 3);
 }
 
+TEST_CASE("the next policies go live though somebody took parts of the banks away and wrote a bank that there is not", "[pins]") {
+  const Node node;
+  auto datapath = open(node);
+  const auto lines = image_of(standard_policy()).lines;
+  const Fd policy(bpf_obj_get((node.pins() + "/maps/nw_policy").c_str()));
+  const Fd live(bpf_obj_get((node.pins() + "/maps/nw_live").c_str()));
+  for (std::uint32_t generation = 1; generation <= 2; ++generation) REQUIRE(datapath.set_policy(lines, generation));
+  for (std::uint32_t bank = 0; bank < NW_BANKS; ++bank) {
+    const auto entry = nw_chunk_entry(bank, 0);
+    REQUIRE(bpf_map_delete_elem(policy.get(), &entry) == 0);
+  }
+  CHECK_FALSE(datapath.read_policy());
+  const std::uint32_t zero = 0;
+  const nw_live damaged{.bank = 0xfffffffe, .generation = 2};
+  REQUIRE(bpf_map_update_elem(live.get(), &zero, &damaged, BPF_ANY) == 0);
+  for (std::uint32_t generation = 3; generation <= 4; ++generation) {
+    REQUIRE(datapath.set_policy(lines, generation, std::span<const nodewall::kernel::LineRange>()));
+    const auto read = datapath.read_policy();
+    REQUIRE(read);
+    CHECK(std::ranges::equal(*read, lines, [](const nw_line& a, const nw_line& b) { return std::ranges::equal(a.words, b.words); }));
+  }
+}
+
 TEST_CASE("rule counters keep their counts when they grow", "[pins]") {
   const Node node;
   auto datapath = open(node);

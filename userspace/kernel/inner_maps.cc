@@ -5,12 +5,25 @@
 
 namespace nodewall::kernel {
 
+namespace {
+
+bool has_id(int map, __u32 id) {
+  bpf_map_info info{};
+  __u32 length = sizeof(info);
+  return map >= 0 && bpf_map_get_info_by_fd(map, &info, &length) == 0 && info.id == id;
+}
+
+}  // namespace
+
+bool stands_at(int outer, std::uint32_t entry, int inner) {
+  __u32 id = 0;
+  return bpf_map_lookup_elem(outer, &entry, &id) == 0 && has_id(inner, id);
+}
+
 Result<int> inner_map(int outer, std::uint32_t entry, Fd& known) {
   __u32 id = 0;
   if (bpf_map_lookup_elem(outer, &entry, &id) != 0) return fail(errno_error("read an inner map", errno));
-  bpf_map_info info{};
-  __u32 length = sizeof(info);
-  if (known.valid() && bpf_map_get_info_by_fd(known.get(), &info, &length) == 0 && info.id == id) return known.get();
+  if (known.valid() && has_id(known.get(), id)) return known.get();
   Fd inner(bpf_map_get_fd_by_id(id));
   if (!inner.valid()) return fail(errno_error("open an inner map", errno));
   known = std::move(inner);

@@ -76,7 +76,7 @@ Result<std::vector<nw_line>> copy_of_bank(std::span<const Fd> chunks) {
 Result<nw_live> Datapath::State::live() const {
   nw_live live{};
   if (bpf_map_lookup_elem(map(skeleton->maps.nw_live), &kZero, &live) != 0) return fail(errno_error("read which policy is live", errno));
-  if (live.bank >= NW_BANKS) return fail(damaged("there is no such bank"));
+  live.bank &= NW_BANKS - 1;  // as the programs read it: a damaged word is written anew by the next policy
   return live;
 }
 
@@ -95,10 +95,16 @@ Status Datapath::State::open_chunks(std::uint32_t bank) {
   return {};
 }
 
-// The standby bank gets as many chunks as the image needs, no more.
+// The standby bank gets as many chunks as the image needs, no more; and ours where somebody took them away.
 Status Datapath::State::fit_chunks(std::uint32_t bank, std::size_t count) {
   auto& have = chunks[bank];
   const int outer = map(skeleton->maps.nw_policy);
+  for (std::size_t i = 0; i < std::min(have.size(), count); ++i) {
+    const __u32 entry = nw_chunk_entry(bank, static_cast<std::uint32_t>(i));
+    const int ours = have[i].get();
+    if (stands_at(outer, entry, ours)) continue;
+    if (bpf_map_update_elem(outer, &entry, &ours, BPF_ANY) != 0) return fail(errno_error("put a part of the policy image back", errno));
+  }
   for (; have.size() > count; have.pop_back()) {
     const __u32 entry = nw_chunk_entry(bank, static_cast<std::uint32_t>(have.size() - 1));
     if (bpf_map_delete_elem(outer, &entry) != 0 && errno != ENOENT) return fail(errno_error("remove a part of the policy image", errno));

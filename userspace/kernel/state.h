@@ -126,6 +126,7 @@ Result<std::vector<std::pair<Key, Value>>> map_entries(int fd) {
 // The inner map at `entry` of `outer`: `known` when it is that one, else opened and kept in `known`. The answer is borrowed. There is none:
 // sys_errno is ENOENT.
 Result<int> inner_map(int outer, std::uint32_t entry, Fd& known);
+bool stands_at(int outer, std::uint32_t entry, int inner);
 // Puts them at `first` and the entries behind it; one wait for all where the kernel can.
 Status put_inner_maps(int outer, std::uint32_t first, const std::vector<Fd>& maps);
 
