@@ -69,8 +69,7 @@ bool Compilation::move_addresses(const Cidr& network, SetId set, bool into) {
 
 // A rule was read as one that looks at some families only, by what members its sets have: that has to stay so.
 bool Compilation::change_members(const SetChange& change) {
-  auto& networks = predicates_.networks;
-  networks.forget(change.set);
+  const auto& networks = predicates_.networks;
   if (!networks.is_plain(change.set)) return false;
   for (const auto& net : change.members.gone)
     if ((networks.all(change.set) & family_bit(net)) != 0) return false;

@@ -76,6 +76,7 @@ bool Compilation::match_set(resolve::SetIndex set, const resolve::Resolved& next
   // Other sets had the same members: this one is now another.
   if (std::ranges::count(old, id) > 1) return true;
   ids[set] = id;
+  predicates_.networks.forget(id);  // before any set of the next policy is read that is as this one was
   changes.push_back({.set = id, .now = &after, .members = std::move(*members)});
   return true;
 }

@@ -83,6 +83,7 @@ SetId Networks::id(resolve::SetIndex set) {
                                           return !coverage_[other].forgotten && v4[other] == v4[made] && v6[other] == v6[made];
                                         });
   if (known != made) {
+    coverage_[known].plain = coverage_[known].plain && coverage_[made].plain;
     v4.pop_back();
     v6.pop_back();
     coverage_.pop_back();

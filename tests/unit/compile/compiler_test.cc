@@ -1,113 +1,73 @@
 // A compiler that goes on from the last policy answers as one that begins anew: random sequences of changes, each compared with a fresh
-// compilation, the plain scan and the oracle. NODEWALL_SEED repeats a run.
+// compilation, the plain scan and the oracle. NODEWALL_SEED repeats a run, NODEWALL_SECONDS=n goes on for so long.
 #include <catch2/catch_test_macros.hpp>
 
+#include <array>
+#include <chrono>
 #include <cstring>
 
 #include "compile/compiler.h"
 #include "oracle/oracle.h"
-#include "random_policy.h"
+#include "random_change.h"
 
 namespace nodewall::compile::test {
 namespace {
 
-// The rules of some list of the policy; null: it has none there.
-std::vector<resolve::ResolvedRule>* some_rules(Random& random, resolve::Resolved& policy) {
-  auto& endpoint = policy.endpoints[below(random, policy.endpoints.size())];
-  const auto chain = below(random, NW_CHAIN_PRE_DNAT + 1);
-  auto& list = endpoint.staged[chain] && chance(random, 30) ? *endpoint.staged[chain] : endpoint.chains[chain];
-  if (list.tiers.empty() || chance(random, 20)) return list.profile_rules.empty() ? nullptr : &list.profile_rules;
-  return &list.tiers[below(random, list.tiers.size())].rules;
-}
+using Changes = std::optional<std::vector<LineRange>>;
 
-void edit_rule(Random& random, resolve::Resolved& policy) {
-  auto* rules = some_rules(random, policy);
-  if (rules == nullptr || rules->empty()) return;
-  auto& rule = (*rules)[below(random, rules->size())];
-  auto made = random_rule(random, policy.sets.size(), {});
-  made.origin = rule.origin;
-  if (!chance(random, 10)) made.action = rule.action;
-  switch (below(random, 4)) {
-    case 0: rule = made; break;
-    case 1: rule.source.in = made.source.in; break;
-    case 2: rule.destination = made.destination; break;
-    default:
-      if (!rule.icmp && !rule.not_icmp) rule.destination.ports = random_ports(random);
-  }
-}
-
-bool overlap(const Cidr& a, const Cidr& b) { return a.contains(b.address) || b.contains(a.address); }
-
-void change_members(Random& random, resolve::Resolved& policy) {
-  auto& set = policy.sets[below(random, policy.sets.size())].members;
-  if (!set.empty() && chance(random, 40)) {
-    set = set.without(set[below(random, set.size())]);
-    return;
-  }
-  const auto net = random_net(random);
-  if (chance(random, 90) && std::ranges::any_of(set, [&](const Cidr& it) { return overlap(it, net); })) return;
-  set = set.with(net);
-}
-
-void change_structure(Random& random, resolve::Resolved& policy) {
-  auto* rules = some_rules(random, policy);
-  switch (below(random, 6)) {
-    case 0: policy.sets[below(random, policy.sets.size())] = random_set(random); break;
-    case 1: policy.sets.insert(policy.sets.end() - static_cast<std::ptrdiff_t>(below(random, 2)), random_set(random)); break;
-    case 2:
-      if (rules != nullptr && !rules->empty()) rules->erase(rules->begin() + static_cast<std::ptrdiff_t>(below(random, rules->size())));
-      break;
-    case 3:
-      if (rules != nullptr && !rules->empty()) std::swap(rules->front(), rules->back());
-      break;
-    case 4: {
-      auto& endpoint = policy.endpoints[below(random, policy.endpoints.size())];
-      endpoint.chains[NW_CHAIN_EGRESS] = random_chain(random, policy.sets.size(), NW_CHAIN_EGRESS);
-      break;
+// The two banks of the kernel: a new image is written over the one before last, of which two changes say what differs.
+class Banks {
+ public:
+  void take(const TableImage& image, const Changes& changes) {
+    auto& bank = banks_[turn_++ % 2];
+    if (!changes || !last_) {
+      bank = image.lines;
+    } else {
+      REQUIRE(bank.size() <= image.lines.size());
+      bank.resize(image.lines.size());
+      copy(image, *last_, bank);
+      copy(image, *changes, bank);
     }
-    default: policy = random_policy(random); break;
+    last_ = changes;
+    REQUIRE(bank.size() == image.lines.size());
+    REQUIRE(std::memcmp(bank.data(), image.lines.data(), bank.size() * sizeof(nw_line)) == 0);
   }
-}
+  void forget() { last_.reset(); }
 
-void change(Random& random, resolve::Resolved& policy) {
-  const auto kind = below(random, 100);
-  if (kind < 45) edit_rule(random, policy);
-  else if (kind < 90) change_members(random, policy);
-  else change_structure(random, policy);
-}
+ private:
+  static void copy(const TableImage& image, const std::vector<LineRange>& ranges, std::vector<nw_line>& bank) {
+    std::uint64_t end = 0;
+    for (const auto& range : ranges) {
+      REQUIRE(range.first >= end);
+      end = std::uint64_t{range.first} + range.count;
+      REQUIRE(end <= image.lines.size());
+      std::copy_n(image.lines.begin() + range.first, range.count, bank.begin() + range.first);
+    }
+  }
 
-// The lines of the image before with the changed ones copied over are the lines of the image.
-void apply(std::vector<nw_line>& copy, const TableImage& image, const std::optional<std::vector<LineRange>>& changes) {
-  if (!changes) {
-    copy = image.lines;
-    return;
-  }
-  REQUIRE(copy.size() <= image.lines.size());
-  copy.resize(image.lines.size());
-  for (const auto& range : *changes) {
-    REQUIRE(range.first + range.count <= image.lines.size());
-    std::copy_n(image.lines.begin() + range.first, range.count, copy.begin() + range.first);
-  }
-  REQUIRE(std::memcmp(copy.data(), image.lines.data(), copy.size() * sizeof(nw_line)) == 0);
-}
+  std::array<std::vector<nw_line>, 2> banks_;
+  Changes last_;
+  std::size_t turn_ = 0;
+};
 
 struct Answers {
   const resolve::Resolved& policy;
   const TableImage& kept;
-  const TableImage& fresh;
   const Slots& slots;
 
-  void compare(std::size_t endpoint, const resolve::PacketQuery& packet) const {
+  void compare(std::size_t endpoint, const resolve::PacketQuery& packet, const TableImage* fresh) const {
     const auto slot = slots.endpoints.at(policy.endpoints[endpoint].host_endpoint);
-    const ImageReader kept_reader(kept.lines), fresh_reader(fresh.lines);
     for (const std::uint32_t variant : {NW_VARIANT_ENFORCED, NW_VARIANT_LOG, NW_VARIANT_STAGED})
       for (std::uint32_t chain = 0; chain < NW_CHAINS; ++chain) {
         const auto answer = test::ask(kept, slot, variant, chain, packet);
         CAPTURE(to_string(packet.source), to_string(packet.destination), packet.protocol, packet.source_port, packet.destination_port,
                 endpoint, variant, chain);
         REQUIRE(answer == scan(policy, endpoint, variant, chain, packet));
-        REQUIRE(answer == test::ask(fresh, slot, variant, chain, packet));
-        REQUIRE(kept_reader.ask(slot, variant, chain, packet).counter == fresh_reader.ask(slot, variant, chain, packet).counter);
+        if (fresh != nullptr) {
+          REQUIRE(answer == test::ask(*fresh, slot, variant, chain, packet));
+          REQUIRE(ImageReader(kept.lines).ask(slot, variant, chain, packet).counter ==
+                  ImageReader(fresh->lines).ask(slot, variant, chain, packet).counter);
+        }
         const auto& it = policy.endpoints[endpoint];
         if (variant != NW_VARIANT_ENFORCED || !it.has(chain)) continue;
         REQUIRE(oracle::judge_chain(policy, it.chains[chain], variant, chain, packet) ==
@@ -116,35 +76,97 @@ struct Answers {
   }
 };
 
+struct Counts {
+  std::size_t changes = 0, kept = 0, refused = 0;
+};
+
+// One policy after the other. What fresh compilations refuse, a compiler may still know how to do; nothing else is refused.
+void tell(Random& random, const CompileLimits& limits, int steps, Counts& counts) {
+  Compiler compiler(limits);
+  Story story(random);
+  Slots slots;
+  Banks banks;
+  for (int step = 0; step < steps; ++step) {
+    CAPTURE(step);
+    const auto& policy = story.policy();
+    slots = assign_slots(slots, policy);
+    const auto next = std::make_shared<const resolve::Resolved>(policy);
+    const auto done = compiler.update(next, slots);
+    const auto fresh = compile(*next, slots, limits);
+    ++counts.changes;
+    if (done) {
+      counts.kept += compiler.changes() ? 1 : 0;
+      banks.take(compiler.image(), compiler.changes());
+      const Answers answers{*next, compiler.image(), slots};
+      for (int i = 0; i < 16; ++i)
+        answers.compare(below(random, policy.endpoints.size()), random_packet(random, chance(random, 50) ? policy : story.asked()),
+                        fresh ? &*fresh : nullptr);
+    } else {
+      ++counts.refused;
+      REQUIRE(!fresh);
+      REQUIRE(compiler.image().lines.empty());
+      banks.forget();
+    }
+    story.go_on();
+  }
+}
+
+template <class Tell>
+void tell_many(std::uint64_t rounds, Tell tell_one) {
+  const auto* given = std::getenv("NODEWALL_SECONDS");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(given != nullptr ? std::atoi(given) : 0);
+  const auto first = seed();
+  for (std::uint64_t round = 0; round < rounds || std::chrono::steady_clock::now() < end; ++round) {
+    CAPTURE(first + round);
+    Random random(first + round);
+    tell_one(random);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("after any sequence of changes a compiler's image answers as a fresh one, and the changed lines are all that changed") {
-  const auto first = seed();
-  std::size_t kept = 0, changed = 0;
-  for (std::uint64_t round = 0; round < 60; ++round) {
-    CAPTURE(first + round);
-    Random random(first + round);
-    Compiler compiler;
-    Slots slots;
-    std::vector<nw_line> copy;
-    auto policy = random_policy(random);
-    for (int step = 0; step < 40; ++step) {
-      CAPTURE(step);
-      slots = assign_slots(slots, policy);
-      const auto next = std::make_shared<const resolve::Resolved>(policy);
-      REQUIRE(compiler.update(next, slots));
-      kept += compiler.changes() ? 1 : 0;
-      changed += 1;
-      apply(copy, compiler.image(), compiler.changes());
-      const auto fresh = compile(*next, slots);
-      REQUIRE(fresh);
-      const Answers answers{*next, compiler.image(), *fresh, slots};
-      for (int i = 0; i < 12; ++i) answers.compare(below(random, policy.endpoints.size()), random_packet(random, policy));
-      for (auto changes = 1 + below(random, 3); changes > 0; --changes) change(random, policy);
-    }
+  Counts counts;
+  tell_many(30, [&](Random& random) { tell(random, {}, 60, counts); });
+  CHECK(counts.kept * 3 > counts.changes);  // or nothing was tried
+  CHECK(counts.refused == 0);
+  std::cout << counts.kept << " of " << counts.changes << " changes were taken over\n";
+}
+
+TEST_CASE("a policy that is too large in the middle of a sequence leaves nothing behind") {
+  Counts counts;
+  tell_many(20, [&](Random& random) {
+    const CompileLimits limits{.diagram_nodes = 8 + below(random, 120), .diagram_steps = 50 + below(random, 1000)};
+    tell(random, limits, 60, counts);
+  });
+  CHECK(counts.kept * 10 > counts.changes);
+  CHECK(counts.refused * 20 > counts.changes);
+  std::cout << counts.refused << " of " << counts.changes << " policies were refused, " << counts.kept << " changes taken over\n";
+}
+
+// What a set was is not what it is: in the same change a set may become what another one was.
+TEST_CASE("a set that takes over the members that another one had has these, and the other one its new ones") {
+  resolve::Resolved policy;
+  for (const auto* net : {"10.1.0.0/16", "10.2.0.0/16", "10.2.0.0/16"}) policy.sets.push_back({{cidr(net)}});
+  auto& endpoint = policy.endpoints.emplace_back();
+  endpoint.host_endpoint = "hep";
+  auto& tier = endpoint.chains[NW_CHAIN_INGRESS].tiers.emplace_back();
+  tier.name = "default";
+  for (resolve::SetIndex set = 0; set < 3; ++set) {
+    tier.rules.push_back(rule(model::Action::Allow, "p", static_cast<std::int32_t>(set)));
+    tier.rules.back().source.in = {set};
+    tier.rules.back().destination.ports = {{model::PortRange{static_cast<std::uint16_t>(80 + set), static_cast<std::uint16_t>(80 + set)}}};
   }
-  CHECK(kept * 3 > changed);  // or nothing was tried
-  std::cout << kept << " of " << changed << " changes were taken over\n";
+  Compiler compiler;
+  const auto slots = assign_slots({}, policy);
+  REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), slots));
+  policy.sets[0].members = {cidr("10.3.0.0/16")};
+  policy.sets[1].members = {cidr("10.1.0.0/16")};
+  REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), slots));
+  CHECK(compiler.changes());
+  const Answers answers{policy, compiler.image(), slots};
+  for (const auto* source : {"10.1.0.1", "10.2.0.1", "10.3.0.1"})
+    for (const std::uint16_t port : {80, 81, 82}) answers.compare(0, packet(source, "10.0.0.1", 6, port), nullptr);
 }
 
 }  // namespace nodewall::compile::test
