@@ -3,8 +3,7 @@
 #ifndef NW_CONNTRACK_BPF_H
 #define NW_CONNTRACK_BPF_H
 
-#include "maps.bpf.h"
-#include "packet.bpf.h"
+#include "flow_table.bpf.h"
 
 #define SEEN_RESOLUTION_NS 1000000ULL
 
@@ -16,36 +15,6 @@ enum ct_state {
 };
 #define CT_STATE 3U
 #define CT_FORWARDED 4U /* beside CT_REJUDGE*: the flow is forwarded traffic */
-
-static __always_inline void ct_count(__u32 what) {
-  __u64 *count = bpf_map_lookup_elem(&nw_ct_counter, &what);
-  if (count) (*count)++;
-}
-
-/* Whether the packet's source is end `a`. */
-static __always_inline __u32 ct_key(const struct packet *packet, struct nw_ct_key *key) {
-  const __u64 *source = (const __u64 *)packet->source.bytes, *destination = (const __u64 *)packet->destination.bytes;
-  __u64 s0 = bpf_be64_to_cpu(source[0]), d0 = bpf_be64_to_cpu(destination[0]);
-  __u64 s1 = bpf_be64_to_cpu(source[1]), d1 = bpf_be64_to_cpu(destination[1]);
-  __u16 sp = bpf_ntohs(packet->source_port_be), dp = bpf_ntohs(packet->destination_port_be);
-  __u32 a_is_source = s0 != d0 ? s0 < d0 : s1 != d1 ? s1 < d1 : sp <= dp;
-
-  if (a_is_source) {
-    key->a = packet->source;
-    key->b = packet->destination;
-    key->port_a_be = packet->source_port_be;
-    key->port_b_be = packet->destination_port_be;
-  } else {
-    key->a = packet->destination;
-    key->b = packet->source;
-    key->port_a_be = packet->destination_port_be;
-    key->port_b_be = packet->source_port_be;
-  }
-  key->protocol = packet->protocol;
-  key->leg = NW_CT_LEG_HOST; /* of the others: ct_find_leg() */
-  key->pad[0] = key->pad[1] = 0;
-  return a_is_source;
-}
 
 static __always_inline __u64 ct_timeout(const struct nw_settings *settings, const struct nw_ct_entry *entry, __u8 protocol,
                                         __u32 confirmed) {
@@ -69,77 +38,41 @@ static __always_inline int ct_belongs(const struct packet *packet, const struct 
   return packet->icmp_type == (*original ? icmp_echo_request(packet->is_v4) : icmp_echo_reply(packet->is_v4));
 }
 
-struct ct_found {
-  struct nw_ct_entry *entry;
-  __u32 confirmed;
-  __u32 from_host; /* which of the unconfirmed tables, if not confirmed */
-};
-
-static __always_inline struct nw_ct_entry *ct_unconfirmed(const struct nw_ct_key *key, __u32 from_host) {
-  return from_host ? bpf_map_lookup_elem(&nw_ct_new_out, key) : bpf_map_lookup_elem(&nw_ct_new_in, key);
+/* The policy is asked about every SYN: a flood of them costs no look-up. */
+static __always_inline int packet_is_first(const struct packet *packet) {
+  return packet->protocol == PROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-static __always_inline void ct_find_host(const struct nw_ct_key *key, __u32 direction, struct ct_found *found) {
-  found->confirmed = 1;
-  found->from_host = 0;
-  found->entry = bpf_map_lookup_elem(&nw_ct, key);
-  if (found->entry) return;
-  found->confirmed = 0;
-  found->from_host = direction == NW_INGRESS;
-  found->entry = ct_unconfirmed(key, found->from_host);
-  if (found->entry) return;
-  found->from_host = !found->from_host;
-  found->entry = ct_unconfirmed(key, found->from_host);
+/* TCP packets other than a SYN are of confirmed flows, but for those of scans. */
+static __always_inline void ct_find_host(struct ct_place *place, const struct nw_ct_key *key, const struct packet *packet, struct ct_found *found) {
+  ct_find_key(place, key, packet->direction == NW_INGRESS, 1, packet->protocol == PROTO_TCP && !packet_is_first(packet), found);
 }
 
 /* The leg of a forwarded flow that the packet is of: one that began in its direction here, or else in the other. Sets key->leg. */
-static __always_inline void ct_find_leg(struct nw_ct_key *key, const struct packet *packet, __u32 a_is_source, struct ct_found *found) {
+static __always_inline void ct_find_leg(struct ct_place *place, struct nw_ct_key *key, const struct packet *packet, __u32 a_is_source,
+                                        struct ct_found *found) {
   __u32 i, original;
 
   for (i = 0; i < 2; i++) {
-    found->from_host = (packet->direction ^ i) & 1;
-    key->leg = found->from_host ? NW_CT_LEG_OUT : NW_CT_LEG_IN;
-    found->confirmed = 1;
-    found->entry = bpf_map_lookup_elem(&nw_ct, key);
-    if (!found->entry) {
-      found->confirmed = 0;
-      found->entry = ct_unconfirmed(key, found->from_host);
-    }
+    __u32 from_host = (packet->direction ^ i) & 1;
+
+    key->leg = from_host ? NW_CT_LEG_OUT : NW_CT_LEG_IN;
+    ct_find_key(place, key, from_host, 0, 0, found);
     if (found->entry && ct_belongs(packet, found->entry, a_is_source, &original)) return;
   }
   found->entry = 0;
 }
 
-static __always_inline void ct_find(struct nw_ct_key *key, const struct packet *packet, __u32 a_is_source, struct ct_found *found) {
+static __always_inline void ct_find(struct ct_place *place, struct nw_ct_key *key, const struct packet *packet, __u32 a_is_source,
+                                    struct ct_found *found) {
   if (packet->near_is_host)
-    ct_find_host(key, packet->direction, found);
+    ct_find_host(place, key, packet, found);
   else
-    ct_find_leg(key, packet, a_is_source, found);
+    ct_find_leg(place, key, packet, a_is_source, found);
 }
 
-static __always_inline void ct_remove(const struct nw_ct_key *key) {
-  bpf_map_delete_elem(&nw_ct, key);
-  bpf_map_delete_elem(&nw_ct_new_in, key);
-  bpf_map_delete_elem(&nw_ct_new_out, key);
-}
-
-/* The third leg: from the unconfirmed table to nw_ct. No room there: the flow stays where it is. */
-static __always_inline void ct_confirm(const struct nw_ct_key *key, const struct ct_found *found) {
-  struct nw_ct_entry copy = *found->entry;
-
-  if (bpf_map_update_elem(&nw_ct, key, &copy, BPF_NOEXIST)) {
-    ct_count(NW_CT_COUNT_FULL);
-    return;
-  }
-  if (found->from_host)
-    bpf_map_delete_elem(&nw_ct_new_out, key);
-  else
-    bpf_map_delete_elem(&nw_ct_new_in, key);
-  ct_count(NW_CT_COUNT_CONFIRMED);
-}
-
-static __always_inline void ct_touch(const struct packet *packet, const struct nw_ct_key *key, struct ct_found *found,
-                                     __u32 original, __u64 now) {
+static __always_inline void ct_touch(const struct packet *packet, const struct ct_place *place, const struct nw_ct_key *key,
+                                     const struct ct_found *found, __u32 original, __u64 now) {
   struct nw_ct_entry *entry = found->entry;
   __u32 flags = entry->flags;
 
@@ -153,7 +86,7 @@ static __always_inline void ct_touch(const struct packet *packet, const struct n
   if (!original) flags |= NW_CT_REPLIED;
   if (flags != entry->flags) entry->flags = flags;
   if (now - entry->seen_ns > SEEN_RESOLUTION_NS) entry->seen_ns = now;
-  if (!found->confirmed && original && (flags & NW_CT_REPLIED) && !(flags & NW_CT_RST)) ct_confirm(key, found);
+  if (!found->confirmed && original && (flags & NW_CT_REPLIED) && !(flags & NW_CT_RST)) ct_confirm(place, key, entry);
 }
 
 static __always_inline int ct_expired(const struct packet *packet, const struct nw_settings *settings, const struct ct_found *found,
@@ -179,44 +112,41 @@ static __always_inline void ct_revoke(struct nw_ct_entry *entry) {
   ct_count(NW_CT_COUNT_REVOKED);
 }
 
-/* The policy is asked about every SYN: a flood of them costs no look-up. */
-static __always_inline int packet_is_first(const struct packet *packet) {
-  return packet->protocol == PROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-}
-
 /* What is known about the flow of a packet that is not its first. Touches the entry unless the policy has to be asked first. */
 NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_settings *settings, __u32 generation) {
   struct nw_ct_key key;
+  struct ct_place place = {};
   struct ct_found found;
   __u32 a_is_source, original;
   __u64 now;
 
   if (!packet || !settings) return CT_NEW;
   a_is_source = ct_key(packet, &key);
-  ct_find(&key, packet, a_is_source, &found);
+  ct_find(&place, &key, packet, a_is_source, &found);
   if (!found.entry) return CT_NEW;
   now = bpf_ktime_get_coarse_ns();
   if (ct_expired(packet, settings, &found, now)) {
-    ct_remove(&key);
+    ct_remove(&place, &key);
     return CT_NEW;
   }
   if (!ct_belongs(packet, found.entry, a_is_source, &original)) return CT_NEW;
   if (ct_asks_again(found.entry, settings, generation))
     return (original ? CT_REJUDGE : CT_REJUDGE_REPLY) | (found.entry->flags & NW_CT_FORWARDED ? CT_FORWARDED : 0);
-  ct_touch(packet, &key, &found, original, now);
+  ct_touch(packet, &place, &key, &found, original, now);
   return CT_KNOWN;
 }
 
 /* The policy was asked again about a flow. */
 NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u32 rule, __u32 generation) {
   struct nw_ct_key key;
+  struct ct_place place = {};
   struct ct_found found;
   __u32 a_is_source;
 
   if (!packet) return 0;
   a_is_source = ct_key(packet, &key);
   ct_count(NW_CT_COUNT_REJUDGED);
-  ct_find(&key, packet, a_is_source, &found);
+  ct_find(&place, &key, packet, a_is_source, &found);
   if (!found.entry) return 0;
   if (!allowed) {
     ct_revoke(found.entry);
@@ -225,7 +155,7 @@ NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u
   found.entry->flags &= ~NW_CT_REVOKED;
   found.entry->generation = generation;
   found.entry->rule = rule;
-  ct_touch(packet, &key, &found, a_is_source == !!(found.entry->flags & NW_CT_A_IS_SOURCE), bpf_ktime_get_coarse_ns());
+  ct_touch(packet, &place, &key, &found, a_is_source == !!(found.entry->flags & NW_CT_A_IS_SOURCE), bpf_ktime_get_coarse_ns());
   return 0;
 }
 
@@ -243,6 +173,7 @@ static __always_inline int ct_is_over(const struct nw_ct_entry *entry) {
 /* A first packet was allowed. `flags`: NW_CT_FAILSAFE, NW_CT_FORWARDED. */
 NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settings *settings, __u32 flags, __u32 rule, __u32 generation) {
   struct nw_ct_key key;
+  struct ct_place place = {};
   struct ct_found found;
   struct nw_ct_entry entry = {};
   __u64 now = bpf_ktime_get_coarse_ns();
@@ -251,18 +182,13 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
   if (ct_key(packet, &key)) flags |= NW_CT_A_IS_SOURCE;
   if (packet->direction == NW_EGRESS) flags |= NW_CT_FROM_HOST;
   if (packet->near_is_host) {
-    ct_find_host(&key, packet->direction, &found);
+    ct_find_host(&place, &key, packet, &found);
   } else {
     key.leg = packet->direction == NW_EGRESS ? NW_CT_LEG_OUT : NW_CT_LEG_IN;
-    found.confirmed = 1;
-    found.entry = bpf_map_lookup_elem(&nw_ct, &key);
-    if (!found.entry) {
-      found.confirmed = 0;
-      found.entry = ct_unconfirmed(&key, packet->direction == NW_EGRESS);
-    }
+    ct_find_key(&place, &key, packet->direction == NW_EGRESS, 0, 0, &found);
   }
   if (found.entry && ct_expired(packet, settings, &found, now)) {
-    ct_remove(&key);
+    ct_remove(&place, &key);
   } else if (found.entry) {
     const __u32 same = NW_CT_A_IS_SOURCE | NW_CT_FROM_HOST;
     /* A SYN on a flow in use changes nothing about it. */
@@ -272,18 +198,14 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
       return 0;
     }
     if (!ct_is_over(found.entry) && found.confirmed) return 0;
-    ct_remove(&key);
+    ct_remove(&place, &key);
   }
   entry.created_ns = entry.seen_ns = now;
   entry.generation = generation;
   entry.rule = rule;
   entry.ifindex = packet->ifindex;
   entry.flags = flags;
-  if (packet->direction == NW_EGRESS)
-    bpf_map_update_elem(&nw_ct_new_out, &key, &entry, BPF_ANY);
-  else
-    bpf_map_update_elem(&nw_ct_new_in, &key, &entry, BPF_ANY);
-  ct_count(NW_CT_COUNT_CREATED);
+  ct_insert(&place, &key, &entry, packet->direction == NW_EGRESS);
   return 0;
 }
 
@@ -304,10 +226,11 @@ NW_GLOBAL int conntrack_masqueraded(const struct packet *packet, const struct nw
 /* Whether the quoted packet of an ICMP error belongs to a flow that was allowed. Changes nothing. */
 static __always_inline int conntrack_quoted(const struct packet *quoted, const struct nw_settings *settings) {
   struct nw_ct_key key;
+  struct ct_place place = {};
   struct ct_found found;
   __u32 a_is_source = ct_key(quoted, &key), original;
 
-  ct_find(&key, quoted, a_is_source, &found);
+  ct_find(&place, &key, quoted, a_is_source, &found);
   return found.entry && !(found.entry->flags & NW_CT_REVOKED) && ct_belongs(quoted, found.entry, a_is_source, &original) &&
          !ct_expired(quoted, settings, &found, bpf_ktime_get_coarse_ns());
 }

@@ -103,19 +103,14 @@ struct {
   __type(value, struct nw_ct_entry);
 } nw_ct SEC(".maps");
 
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 131072);
-  __type(key, struct nw_ct_key);
-  __type(value, struct nw_ct_entry);
-} nw_ct_new_in SEC(".maps");
+/* Of pinned maps NW_CT_BUCKETS; user space sets it along with the size. */
+const volatile __u32 nw_ct_buckets = NW_CT_BUCKETS;
+/* The processor makes stores visible in their order (x86 does): no barrier is needed between them. */
+const volatile __u32 nw_stores_in_order = 0;
 
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 131072);
-  __type(key, struct nw_ct_key);
-  __type(value, struct nw_ct_entry);
-} nw_ct_new_out SEC(".maps");
+NW_MAP_SHARED_ARRAY(nw_ct_bucket, struct nw_ct_bucket, NW_CT_BUCKETS);
+NW_MAP_SHARED_ARRAY(nw_ct_new, struct nw_ct_slot, NW_CT_BUCKETS * NW_CT_SIDES * NW_CT_WAYS);
+NW_MAP_SHARED_ARRAY(nw_ct_state, struct nw_ct_state, 1);
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
 /* Connection tracking.
  *
- *   nw_ct          HASH, no preallocation, bpfMapSizeConntrack entries: flows that were answered and confirmed
- *   nw_ct_new_in   LRU_HASH: flows begun from outside (first packet at ingress), not yet confirmed
- *   nw_ct_new_out  LRU_HASH: flows begun by the host (first packet at egress), not yet confirmed
+ *   nw_ct         HASH, no preallocation, bpfMapSizeConntrack entries: flows that were answered and confirmed
+ *   nw_ct_new     ARRAY of struct nw_ct_slot: flows that are not yet confirmed, those begun from outside (first packet at ingress) and
+ *                 those begun by the host apart
+ *   nw_ct_bucket  ARRAY of struct nw_ct_bucket: what the slots of nw_ct_new hold, and a hint of what nw_ct holds
+ *   nw_ct_state   ARRAY with one struct nw_ct_state: what the places of flows depend on
  *
- * A first packet that policy or a failsafe port allows makes an entry in the nw_ct_new_* of its direction. A packet of the
- * other direction finds it there (reply). The next packet of the original direction after a reply moves it to nw_ct. So a
- * flood of first packets can push out only flows that were never answered and confirmed, and only those begun on its own side.
- * nw_ct full: the flow stays in nw_ct_new_*; a packet that finds no entry is judged by policy, never allowed for lack of room.
+ * A first packet that policy or a failsafe port allows makes an entry on its side of nw_ct_new. A packet of the other direction finds it
+ * there (reply). The next packet of the original direction after a reply moves it to nw_ct. So a flood of first packets can push out only
+ * flows that were never answered and confirmed, and only those begun on its own side.
+ * nw_ct full: the flow stays in nw_ct_new; a packet that finds no entry is judged by policy, never allowed for lack of room.
  *
  * Key: the two ends in a fixed order, so that both directions meet: end `a` is the one whose (address, port) compares lower
  * bytewise. ICMP echo: both ports are the identifier. Protocols without ports: 0.
@@ -57,6 +59,74 @@ struct nw_ct_entry {
 };
 NW_ASSERT_SIZE(struct nw_ct_entry, 32);
 #define NW_NO_RULE 0xffffffffU
+
+/* A flow has its place in one bucket: a cache line that says whether the flow can be in nw_ct_new, and whether it can be in nw_ct. So a packet of
+ * no flow costs that line.
+ *
+ * Slots: the bucket has NW_CT_WAYS of them for flows begun from outside, and as many for those begun by the host. `tags` says what is in each:
+ * NW_CT_EMPTY, NW_CT_BUSY (somebody writes it), or the flow's tag; the key decides. Who wants a slot changes its tag to NW_CT_BUSY by compare
+ * and swap, writes the slot, then its tag. A side that is full gives up its slots in turn, the one written longest ago first.
+ *
+ * Hint: a bit of `present` for each flow in nw_ct, several flows may share one; 0: none of them is there. Who adds to nw_ct sets the bit in
+ * both halves first. Bits of flows that are gone are cleared by user space in the half that nobody reads (nw_ct_state.half is read): it empties
+ * that half, waits until each packet is through that may have set a bit before it, sets the bits of all flows in nw_ct, and makes it the one
+ * that is read. */
+#define NW_CT_BUCKETS 49152U /* in pinned maps */
+#define NW_CT_SIDES 2U       /* begun from outside, by the host */
+#define NW_CT_WAYS 4U
+#define NW_CT_HALVES 2U
+#define NW_CT_EMPTY 0U
+#define NW_CT_BUSY 1U
+
+struct nw_ct_slot {
+  struct nw_ct_key key;
+  struct nw_ct_entry entry;
+};
+NW_ASSERT_SIZE(struct nw_ct_slot, 72);
+
+struct nw_ct_bucket {
+  __u32 tags[NW_CT_SIDES][NW_CT_WAYS];
+  __u64 present[NW_CT_HALVES];
+  __u32 turn[NW_CT_SIDES]; /* the way that is given up next */
+  __u32 pad[2];
+};
+NW_ASSERT_SIZE(struct nw_ct_bucket, 64);
+
+static inline __u32 nw_ct_slot_index(__u32 bucket, __u32 side, __u32 way) { return (bucket * NW_CT_SIDES + side) * NW_CT_WAYS + way; }
+
+#define NW_CT_KEY_WORDS (sizeof(struct nw_ct_key) / sizeof(__u32))
+
+struct nw_ct_state {
+  __u32 secret[NW_CT_KEY_WORDS]; /* random, made with the table: nobody outside can choose packets that meet in one bucket */
+  __u32 half;                    /* of `present`: the one to read */
+  __u32 pad[5];
+};
+NW_ASSERT_SIZE(struct nw_ct_state, 64);
+
+struct nw_ct_place {
+  __u64 bit;    /* in present */
+  __u32 bucket;
+  __u32 tag;
+};
+
+/* Both legs of a flow have one place. The sum of products is NH of UMAC (RFC 4418): for a secret that nobody sees the results of, two keys
+ * meet with a probability of 2^-32. What follows spreads it over all bits. */
+static inline __attribute__((always_inline)) void nw_ct_find_place(const struct nw_ct_key *key, const struct nw_ct_state *state, __u32 buckets,
+                                                                   struct nw_ct_place *place) {
+  __u32 words[NW_CT_KEY_WORDS], i;
+  __u64 hash = 0;
+
+  __builtin_memcpy(words, key, sizeof(words));
+  words[NW_CT_KEY_WORDS - 1] = key->protocol;
+  for (i = 0; i < NW_CT_KEY_WORDS; i += 2)
+    hash += (__u64)(words[i] + state->secret[i]) * (words[i + 1] + state->secret[i + 1]);
+  hash ^= hash >> 32;
+  hash *= 0x9e3779b97f4a7c15ULL;
+  hash ^= hash >> 29;
+  place->bucket = (__u32)((hash >> 32) * buckets >> 32);
+  place->tag = (__u32)hash | 2; /* neither NW_CT_EMPTY nor NW_CT_BUSY */
+  place->bit = 1ULL << (hash >> 10 & 63);
+}
 
 /* Fragments: first fragments that were allowed. LRU_HASH nw_fragment -> __u64 seen_ns. */
 struct nw_fragment_key {

@@ -30,6 +30,7 @@ static inline __u32 nw_counter_index(__u32 interface_counter, __u32 direction, _
 #define NW_CT_COUNT_CONFIRMED 2 /* entries moved to nw_ct */
 #define NW_CT_COUNT_REJUDGED 3  /* flows asked again after a policy change */
 #define NW_CT_COUNT_REVOKED 4   /* of those, flows that are denied from then on */
+#define NW_CT_COUNT_EVICTED 5   /* unconfirmed flows that newer ones pushed out */
 #define NW_CT_COUNTS 8
 
 /* nw_recorded: ARRAY with one entry, written only by programs loaded for test runs. */

@@ -19,8 +19,8 @@ const struct program_maps program_maps = {
     .live = &nw_live,
     .rule_counter = &nw_rule_counter,
     .ct = &nw_ct,
-    .ct_new_in = &nw_ct_new_in,
-    .ct_new_out = &nw_ct_new_out,
+    .ct_bucket = &nw_ct_bucket,
+    .ct_new = &nw_ct_new,
     .fragment = &nw_fragment,
     .counter = &nw_counter,
     .ct_counter = &nw_ct_counter,
@@ -40,8 +40,9 @@ void program_announce_maps(void) {
   ANNOUNCE_OUTER(nw_policy);
   ANNOUNCE_OUTER(nw_rule_counter);
   ANNOUNCE(nw_ct);
-  ANNOUNCE(nw_ct_new_in);
-  ANNOUNCE(nw_ct_new_out);
+  ANNOUNCE(nw_ct_bucket);
+  ANNOUNCE(nw_ct_new);
+  ANNOUNCE(nw_ct_state);
   ANNOUNCE(nw_fragment);
   ANNOUNCE(nw_counter);
   ANNOUNCE(nw_ct_counter);

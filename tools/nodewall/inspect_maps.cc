@@ -127,7 +127,7 @@ Result<json> counters_json(const NodeView& view) {
   }
   const auto counts = datapath->conntrack_counters();
   if (!counts) return fail(counts.error());
-  constexpr const char* kNames[] = {"full", "created", "confirmed", "rejudged", "revoked"};
+  constexpr const char* kNames[] = {"full", "created", "confirmed", "rejudged", "revoked", "evicted"};
   for (std::size_t i = 0; i < std::size(kNames) && i < counts->size(); ++i) {
     conntrack[kNames[i]] = (*counts)[i];
   }

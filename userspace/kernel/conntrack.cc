@@ -6,6 +6,7 @@ namespace {
 
 constexpr __u8 kTcp = 6, kUdp = 17, kIcmp = 1, kIcmpV6 = 58, kUdpLite = 136;
 constexpr std::uint32_t kBatch = 4096;
+constexpr std::size_t kStaleHints = 1024, kStaleShare = 8;  // so many bits of flows that are gone, and one for so many that are there, may stay
 
 // As ct_timeout() in bpf/conntrack.bpf.h.
 std::uint64_t timeout_ns(const nw_settings& settings, const ConntrackRow& row) {
@@ -23,8 +24,8 @@ std::uint64_t timeout_ns(const nw_settings& settings, const ConntrackRow& row) {
   return row.confirmed ? settings.tcp_established_ns : settings.syn_sent_ns;
 }
 
-// Calls `row` for every entry of one table. The batch calls of the kernel give each bucket whole.
-Status walk(int fd, bool confirmed, const std::function<void(const ConntrackRow&)>& row) {
+// Calls `row` for every flow of nw_ct. The batch calls of the kernel give each bucket whole: a flow that is there all the time is not missed.
+Status walk(int fd, const std::function<void(const ConntrackRow&)>& row) {
   std::vector<nw_ct_key> keys(kBatch);
   std::vector<nw_ct_entry> entries(kBatch);
   __u32 token = 0, next = 0;
@@ -34,12 +35,12 @@ Status walk(int fd, bool confirmed, const std::function<void(const ConntrackRow&
     const int done = bpf_map_lookup_batch(fd, first ? nullptr : &token, &next, keys.data(), entries.data(), &count, nullptr);
     const int error = errno;
     if (done != 0 && error != ENOENT) return fail(errno_error("read conntrack", error));
-    for (__u32 i = 0; i < count && i < kBatch; ++i) row({.key = keys[i], .entry = entries[i], .confirmed = confirmed});
+    for (__u32 i = 0; i < count && i < kBatch; ++i) row({.key = keys[i], .entry = entries[i], .confirmed = true});
     if (done != 0) return {};
     token = next;
     first = false;
   }
-  return {};
+  return fail(Errc::busy, "conntrack grows faster than it can be read");
 }
 
 template <typename Key>
@@ -54,13 +55,13 @@ Status clear(int fd) {
 }  // namespace
 
 Status Datapath::for_each_conntrack(const std::function<void(const ConntrackRow&)>& row) const {
-  const auto& maps = state_->skeleton->maps;
-  if (auto done = walk(state_->map(maps.nw_ct), true, row); !done) return done;
-  if (auto done = walk(state_->map(maps.nw_ct_new_in), false, row); !done) return done;
-  return walk(state_->map(maps.nw_ct_new_out), false, row);
+  if (auto done = walk(state_->map(state_->skeleton->maps.nw_ct), row); !done) return done;
+  state_->flows->for_each([&](const nw_ct_slot& flow) { row({.key = flow.key, .entry = flow.entry, .confirmed = false}); });
+  return {};
 }
 
 Status Datapath::add_conntrack(const nw_ct_key& key, const nw_ct_entry& entry) {
+  state_->flows->hint(key);
   if (bpf_map_update_elem(state_->map(state_->skeleton->maps.nw_ct), &key, &entry, BPF_NOEXIST) != 0 && errno != EEXIST)
     return fail(errno_error("adopt a flow", errno));
   return {};
@@ -68,22 +69,25 @@ Status Datapath::add_conntrack(const nw_ct_key& key, const nw_ct_entry& entry) {
 
 Status Datapath::clear_conntrack() {
   const auto& maps = state_->skeleton->maps;
-  for (const bpf_map* map : {maps.nw_ct, maps.nw_ct_new_in, maps.nw_ct_new_out})
-    if (auto done = clear<nw_ct_key>(state_->map(map)); !done) return done;
+  if (auto done = clear<nw_ct_key>(state_->map(maps.nw_ct)); !done) return done;
+  state_->flows->clear();
+  if (!state_->pinned()) state_->flows->clear_hints();
   return clear<nw_fragment_key>(state_->map(maps.nw_fragment));
 }
 
 Status Datapath::age_conntrack(std::uint64_t by_ns) {
   if (state_->pinned()) return fail(Errc::internal, "time passes by itself for pinned flows");
   const auto& maps = state_->skeleton->maps;
-  for (const bpf_map* map : {maps.nw_ct, maps.nw_ct_new_in, maps.nw_ct_new_out}) {
-    std::vector<ConntrackRow> rows;
-    if (auto done = walk(state_->map(map), false, [&](const ConntrackRow& row) { rows.push_back(row); }); !done) return done;
-    for (auto& row : rows) {
-      row.entry.created_ns -= by_ns;
-      row.entry.seen_ns -= by_ns;
-      if (bpf_map_update_elem(state_->map(map), &row.key, &row.entry, BPF_EXIST) != 0) return fail(errno_error("age a flow", errno));
-    }
+  const auto age = [&](nw_ct_entry& entry) {
+    entry.created_ns -= by_ns;
+    entry.seen_ns -= by_ns;
+  };
+  state_->flows->change_each(age);
+  std::vector<ConntrackRow> rows;
+  if (auto done = walk(state_->map(maps.nw_ct), [&](const ConntrackRow& row) { rows.push_back(row); }); !done) return done;
+  for (auto& row : rows) {
+    age(row.entry);
+    if (bpf_map_update_elem(state_->map(maps.nw_ct), &row.key, &row.entry, BPF_EXIST) != 0) return fail(errno_error("age a flow", errno));
   }
   const int fragments = state_->map(maps.nw_fragment);
   auto seen = map_entries<nw_fragment_key, __u64>(fragments);
@@ -95,18 +99,42 @@ Status Datapath::age_conntrack(std::uint64_t by_ns) {
   return {};
 }
 
+// Whatever became of the hint, no flow of nw_ct is overlooked from here on.
+Status Datapath::State::hint_confirmed() {
+  return walk(map(skeleton->maps.nw_ct), [&](const ConntrackRow& row) { flows->hint(row.key); });
+}
+
+// Gets rid of the bits of flows that are gone; the order of the steps is explained in maps/conntrack.h.
+Status Datapath::State::renew_hint() {
+  flows->empty_standby();
+  if (auto done = wait_for_packets(); !done) return done;
+  if (auto done = walk(map(skeleton->maps.nw_ct), [&](const ConntrackRow& row) { flows->hint_standby(row.key); }); !done) return done;
+  flows->read_standby();
+  return wait_for_packets();  // who read the other half is through before it is emptied again
+}
+
 Result<std::size_t> Datapath::sweep_conntrack(std::uint64_t now_ns, const nw_settings& settings) {
-  const auto& maps = state_->skeleton->maps;
-  std::size_t removed = 0;
-  for (const bpf_map* map : {maps.nw_ct, maps.nw_ct_new_in, maps.nw_ct_new_out}) {
-    std::vector<nw_ct_key> expired;
-    auto done = walk(state_->map(map), map == maps.nw_ct, [&](const ConntrackRow& row) {
-      if (now_ns > row.entry.seen_ns && now_ns - row.entry.seen_ns > timeout_ns(settings, row)) expired.push_back(row.key);
-    });
-    if (!done) return fail(done.error());
-    for (const auto& key : expired)
-      if (bpf_map_delete_elem(state_->map(map), &key) == 0) ++removed;
-  }
+  const int confirmed = state_->map(state_->skeleton->maps.nw_ct);
+  const auto is_over = [&](const ConntrackRow& row) {
+    return now_ns > row.entry.seen_ns && now_ns - row.entry.seen_ns > timeout_ns(settings, row);
+  };
+  auto removed = state_->flows->remove_if(
+      [&](const nw_ct_slot& flow) { return is_over({.key = flow.key, .entry = flow.entry, .confirmed = false}); });
+  std::vector<nw_ct_key> expired;
+  std::size_t left = 0;
+  auto done = walk(confirmed, [&](const ConntrackRow& row) {
+    if (is_over(row)) {
+      expired.push_back(row.key);
+    } else {
+      ++left;
+      state_->flows->hint(row.key);  // mends what somebody damaged
+    }
+  });
+  if (!done) return fail(done.error());
+  for (const auto& key : expired)
+    if (bpf_map_delete_elem(confirmed, &key) == 0) ++removed;
+  if (state_->flows->hints() > left + left / kStaleShare + kStaleHints)
+    if (auto renewed = state_->renew_hint(); !renewed) return fail(std::move(renewed.error()).in("conntrack's hint"));
   return removed;
 }
 

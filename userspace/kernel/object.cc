@@ -150,13 +150,17 @@ void set_sizes(const DatapathOptions& options, nodewall_bpf* skeleton) {
   const std::uint32_t flows = pinned ? wanted : std::min(wanted, kUnpinnedFlows);
   bpf_map__set_max_entries(skeleton->maps.nw_ct, flows);
   if (pinned) return;
-  bpf_map__set_max_entries(skeleton->maps.nw_ct_new_in, kUnpinnedFlows);
-  bpf_map__set_max_entries(skeleton->maps.nw_ct_new_out, kUnpinnedFlows);
+  bpf_map__set_max_entries(skeleton->maps.nw_ct_new, kUnpinnedFlows * NW_CT_SIDES);
+  bpf_map__set_max_entries(skeleton->maps.nw_ct_bucket, kUnpinnedFlows / NW_CT_WAYS);
+  skeleton->rodata->nw_ct_buckets = kUnpinnedFlows / NW_CT_WAYS;
   bpf_map__set_max_entries(skeleton->maps.nw_fragment, kUnpinnedFlows);
 }
 
 void set_switches(const DatapathOptions& options, nodewall_bpf* skeleton) {
   skeleton->rodata->nw_record = options.pin_dir.empty() ? 1 : 0;
+#ifdef __x86_64__
+  skeleton->rodata->nw_stores_in_order = 1;
+#endif
   skeleton->rodata->nw_have_xdp_load =
       libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, static_cast<bpf_func_id>(189) /* bpf_xdp_load_bytes */, nullptr) == 1;
   if (options.inspect)
@@ -267,6 +271,14 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
     if (page == MAP_FAILED) return fail(errno_error("map nw_recorded", errno));
     state->recorded = static_cast<nw_recorded*>(page);
   }
+  const auto& maps = state->skeleton->maps;
+  auto flows = (options.inspect ? FlowTable::read_only : FlowTable::writable)(
+      {.slots = state->map(maps.nw_ct_new), .buckets = state->map(maps.nw_ct_bucket), .state = state->map(maps.nw_ct_state),
+       .bucket_count = bpf_map__max_entries(maps.nw_ct_bucket)});
+  if (!flows) return fail(flows.error());
+  state->flows.emplace(std::move(*flows));
+  if (state->adopted && !options.inspect)
+    if (auto hinted = state->hint_confirmed(); !hinted) return fail(hinted.error());
   // All that is in maps of maps, while that is allowed.
   if (auto opened = state->open_rule_counters(); !opened) return fail(opened.error());
   for (std::uint32_t bank = 0; bank < NW_BANKS; ++bank)

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "bpf/nodewall.skel.h"
 #include "kernel/datapath.h"
+#include "kernel/flow_table.h"
 
 namespace nodewall::kernel {
 
@@ -45,6 +46,7 @@ struct Datapath::State {
   bool unsettled = false;                        // packets may still see an older policy
   bool last_given = false;                       // the live image is of this process,
   std::optional<std::vector<LineRange>> standby_changes;  // and the other bank lacks no more than this
+  std::optional<FlowTable> flows;                      // nw_ct_new
   EventSink event_sink;
   std::unique_ptr<ring_buffer, RingDelete> events;     // nw_events, mapped by the first read
   nw_recorded* recorded = nullptr;                     // mapped when test runs are possible
@@ -60,6 +62,8 @@ struct Datapath::State {
   Status fit_chunks(std::uint32_t bank, std::size_t count);
   Status go_live(const nw_live& next);
   Status put_interface(std::uint32_t ifindex, const nw_interface& entry);  // interface_maps.cc
+  Status hint_confirmed();  // conntrack.cc
+  Status renew_hint();
   Status open_rule_counters();  // those that are there; counters.cc
   // Returns when every packet is through that was at work when it was called; inner_maps.cc.
   Status wait_for_packets();

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* Where flows are kept (maps/conntrack.h): finding, adding, moving and removing entries. What an entry means is in conntrack.bpf.h. */
+#ifndef NW_FLOW_TABLE_BPF_H
+#define NW_FLOW_TABLE_BPF_H
+
+#include "branchless.h"
+#include "maps.bpf.h"
+#include "packet.bpf.h"
+
+static __always_inline void ct_count(__u32 what) {
+  __u64 *count = bpf_map_lookup_elem(&nw_ct_counter, &what);
+  if (count) (*count)++;
+}
+
+/* Whether the packet's source is end `a`. */
+static __always_inline __u32 ct_key(const struct packet *packet, struct nw_ct_key *key) {
+  const __u64 *source = (const __u64 *)packet->source.bytes, *destination = (const __u64 *)packet->destination.bytes;
+  __u64 s0 = bpf_be64_to_cpu(source[0]), d0 = bpf_be64_to_cpu(destination[0]);
+  __u64 s1 = bpf_be64_to_cpu(source[1]), d1 = bpf_be64_to_cpu(destination[1]);
+  __u16 sp = bpf_ntohs(packet->source_port_be), dp = bpf_ntohs(packet->destination_port_be);
+  __u32 a_is_source = s0 != d0 ? s0 < d0 : s1 != d1 ? s1 < d1 : sp <= dp;
+
+  if (a_is_source) {
+    key->a = packet->source;
+    key->b = packet->destination;
+    key->port_a_be = packet->source_port_be;
+    key->port_b_be = packet->destination_port_be;
+  } else {
+    key->a = packet->destination;
+    key->b = packet->source;
+    key->port_a_be = packet->destination_port_be;
+    key->port_b_be = packet->source_port_be;
+  }
+  key->protocol = packet->protocol;
+  key->leg = NW_CT_LEG_HOST; /* of the others: ct_find_leg() */
+  key->pad[0] = key->pad[1] = 0;
+  return a_is_source;
+}
+
+/* Where a flow can be. */
+struct ct_place {
+  struct nw_ct_bucket *bucket; /* null: not looked for yet */
+  struct nw_ct_place in;
+  __u32 half;
+};
+
+/* 0: there is no such place, which cannot be. */
+static __always_inline int ct_reach(const struct nw_ct_key *key, struct ct_place *place) {
+  const struct nw_ct_state *state;
+  __u32 zero = 0, index;
+
+  if (place->bucket) return 1;
+  state = bpf_map_lookup_elem(&nw_ct_state, &zero);
+  if (!state) return 0;
+  nw_ct_find_place(key, state, nw_ct_buckets, &place->in);
+  index = place->in.bucket;
+  place->bucket = bpf_map_lookup_elem(&nw_ct_bucket, &index);
+  place->half = *(const volatile __u32 *)&state->half & 1;
+  return place->bucket != 0;
+}
+
+static __always_inline __u32 ct_key_equal(const struct nw_ct_key *a, const struct nw_ct_key *b) {
+  const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+  __u64 differs = (x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]);
+
+  NW_HIDE(differs); /* one branch for the verifier */
+  return !differs;
+}
+
+/* The first way of a side whose tag is this one; NW_CT_WAYS: none. */
+static __always_inline __u32 ct_way(const struct nw_ct_bucket *bucket, __u32 side, __u32 tag) {
+  const volatile __u32 *tags = bucket->tags[side & 1];
+  __u32 ways, i;
+
+  ways = nw_equal(tags[0], tag) | nw_equal(tags[1], tag) << 1 | nw_equal(tags[2], tag) << 2 | nw_equal(tags[3], tag) << 3;
+  if (!ways) return NW_CT_WAYS;
+  i = nw_equal(ways & 1, 0) + nw_equal(ways & 3, 0) + nw_equal(ways & 7, 0); /* zeros behind the lowest bit */
+  NW_HIDE(i);
+  return i & (NW_CT_WAYS - 1);
+}
+
+static __always_inline struct nw_ct_slot *ct_slot(const struct ct_place *place, __u32 side, __u32 way) {
+  __u32 index = nw_ct_slot_index(place->in.bucket, side, way);
+
+  return bpf_map_lookup_elem(&nw_ct_new, &index);
+}
+
+static __always_inline struct nw_ct_entry *ct_find_new(const struct ct_place *place, const struct nw_ct_key *key, __u32 side) {
+  __u32 way = ct_way(place->bucket, side & 1, place->in.tag);
+  struct nw_ct_slot *slot;
+
+  if (way >= NW_CT_WAYS) return 0;
+  slot = ct_slot(place, side & 1, way);
+  if (!slot || !ct_key_equal(&slot->key, key)) return 0;
+  /* Still the same: nobody began to write the slot while its key was read. */
+  return *(volatile __u32 *)&place->bucket->tags[side & 1][way] == place->in.tag ? &slot->entry : 0;
+}
+
+/* Asked behind the slots: what moves from there to nw_ct has its bit before its slot is empty. */
+static __always_inline int ct_may_be_confirmed(const struct ct_place *place) {
+  return (*(const volatile __u64 *)&place->bucket->present[place->half & 1] & place->in.bit) != 0;
+}
+
+struct ct_found {
+  struct nw_ct_entry *entry;
+  __u32 confirmed;
+};
+
+/* An entry for this very key: of `side`, or then of the other side if it is asked for `both`, or confirmed. `is_known`: most packets like this one
+ * are of confirmed flows, so it is looked for there first. */
+static __always_inline void ct_find_key(struct ct_place *place, const struct nw_ct_key *key, __u32 side, __u32 both, __u32 is_known,
+                                        struct ct_found *found) {
+  found->confirmed = 1;
+  if (is_known) {
+    found->entry = bpf_map_lookup_elem(&nw_ct, key);
+    if (found->entry) return;
+  }
+  found->confirmed = 0;
+  found->entry = 0;
+  if (!ct_reach(key, place)) return;
+  found->entry = ct_find_new(place, key, side);
+  if (!found->entry && both) found->entry = ct_find_new(place, key, !side);
+  if (found->entry || is_known || !ct_may_be_confirmed(place)) return;
+  found->confirmed = 1;
+  found->entry = bpf_map_lookup_elem(&nw_ct, key);
+}
+
+/* Two packets may have made an entry for one flow at the same time. */
+static __always_inline void ct_forget_new(const struct ct_place *place, const struct nw_ct_key *key) {
+  struct nw_ct_bucket *bucket = place->bucket;
+  __u32 i;
+
+  for (i = 0; i < NW_CT_SIDES * NW_CT_WAYS; i++) {
+    __u32 side = i / NW_CT_WAYS, way = i % NW_CT_WAYS, *tag = &bucket->tags[side][way];
+    const struct nw_ct_slot *slot;
+
+    if (*(volatile __u32 *)tag != place->in.tag) continue;
+    slot = ct_slot(place, side, way);
+    if (slot && ct_key_equal(&slot->key, key)) __sync_val_compare_and_swap(tag, place->in.tag, NW_CT_EMPTY);
+  }
+}
+
+static __always_inline void ct_remove(struct ct_place *place, const struct nw_ct_key *key) {
+  bpf_map_delete_elem(&nw_ct, key);
+  if (ct_reach(key, place)) ct_forget_new(place, key);
+}
+
+/* The third leg: from nw_ct_new to nw_ct. No room there: the flow stays where it is. */
+static __always_inline void ct_confirm(const struct ct_place *place, const struct nw_ct_key *key, const struct nw_ct_entry *entry) {
+  struct nw_ct_entry copy = *entry;
+  struct nw_ct_bucket *bucket = place->bucket;
+
+  if (!bucket) return; /* cannot be: the flow was found in it */
+  __sync_fetch_and_or(&bucket->present[0], place->in.bit);
+  __sync_fetch_and_or(&bucket->present[1], place->in.bit);
+  if (bpf_map_update_elem(&nw_ct, key, &copy, BPF_NOEXIST)) {
+    ct_count(NW_CT_COUNT_FULL);
+    return;
+  }
+  ct_forget_new(place, key);
+  ct_count(NW_CT_COUNT_CONFIRMED);
+}
+
+/* The slot that a new flow gets, marked as being written; NW_CT_WAYS: others write them all. */
+static __always_inline __u32 ct_take_way(struct nw_ct_bucket *bucket, __u32 side) {
+  __u32 way = ct_way(bucket, side, NW_CT_EMPTY), i;
+
+  if (way >= NW_CT_WAYS) way = bucket->turn[side];
+  for (i = 0; i < NW_CT_WAYS; i++, way++) {
+    __u32 *tag = &bucket->tags[side][way & (NW_CT_WAYS - 1)];
+    __u32 before = *(volatile __u32 *)tag;
+
+    if (before == NW_CT_BUSY || __sync_val_compare_and_swap(tag, before, NW_CT_BUSY) != before) continue;
+    if (before != NW_CT_EMPTY) {
+      bucket->turn[side] = way + 1;
+      ct_count(NW_CT_COUNT_EVICTED);
+    }
+    return way & (NW_CT_WAYS - 1);
+  }
+  return NW_CT_WAYS;
+}
+
+static __always_inline void ct_insert(const struct ct_place *place, const struct nw_ct_key *key, const struct nw_ct_entry *entry, __u32 side) {
+  struct nw_ct_bucket *bucket = place->bucket;
+  struct nw_ct_slot *slot;
+  __u32 way;
+
+  if (!bucket) return; /* cannot be: the flow was looked for in it */
+  side &= 1;
+  way = ct_take_way(bucket, side);
+  if (way >= NW_CT_WAYS) return;
+  slot = ct_slot(place, side, way);
+  if (!slot) return; /* cannot be */
+  slot->key = *key;
+  slot->entry = *entry;
+  /* Who sees the tag sees the slot. A barrier would wait for the slot's cache lines. */
+  if (nw_stores_in_order)
+    *(volatile __u32 *)&bucket->tags[side][way] = place->in.tag;
+  else
+    __sync_lock_test_and_set(&bucket->tags[side][way], place->in.tag);
+  ct_count(NW_CT_COUNT_CREATED);
+}
+
+#endif

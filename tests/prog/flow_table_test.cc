@@ -1,0 +1,223 @@
+// Where flows are kept: buckets of unconfirmed flows, and the hint of confirmed ones (maps/conntrack.h).
+#include <bpf/bpf.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <catch2/catch_test_macros.hpp>
+#include <cstring>
+#include <set>
+#include <thread>
+
+#include "lab.h"
+#include "node.h"
+
+using namespace packet;
+using namespace prog;
+using nodewall::Fd;
+using nodewall::kernel::DatapathOptions;
+
+namespace {
+
+constexpr std::uint32_t kPolicy = NW_REASON_POLICY, kKnown = NW_REASON_ESTABLISHED;
+constexpr std::size_t kUnpinnedWays = 4096;  // a side
+
+// Datagrams between port 53 of the host and a port of a peer.
+Bytes query(std::uint32_t flow) {
+  return Ethernet{} / Ipv4{.source = "10.0.0." + std::to_string(2 + flow % 200)} /
+         Udp{.source = static_cast<std::uint16_t>(1024 + flow / 200), .destination = 53};
+}
+Bytes answer(std::uint32_t flow) {
+  return Ethernet{} / v4_from_host("10.0.0." + std::to_string(2 + flow % 200)) /
+         Udp{.source = 53, .destination = static_cast<std::uint16_t>(1024 + flow / 200)};
+}
+
+// Without the checks of Lab::send(), which take their time.
+std::uint32_t reason_of(Lab& lab, Hook hook, const Bytes& frame) {
+  const auto run = lab.datapath().run(hook, frame, nw_interface{}, 1);
+  REQUIRE(run);
+  return run->reason;
+}
+
+void confirm(Lab& lab, std::uint32_t flow) {
+  REQUIRE(reason_of(lab, Hook::tc_ingress, query(flow)) == kPolicy);
+  REQUIRE(reason_of(lab, Hook::tc_egress, answer(flow)) == kKnown);
+  REQUIRE(reason_of(lab, Hook::tc_ingress, query(flow)) == kKnown);
+}
+
+// Of the time before all others: over at the next sweep.
+void add_old_flows(Datapath& datapath, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    nw_ct_key key{};
+    key.a.bytes[0] = 0xfd;
+    std::memcpy(&key.b.bytes[8], &i, sizeof i);
+    key.protocol = kUdp;
+    REQUIRE(datapath.add_conntrack(key, {}));
+  }
+}
+
+std::uint64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+TEST_CASE("T-C1 a flow that a flood pushes out is counted, and the last to come is there", "[conntrack]") {
+  Lab lab;
+  const auto made = lab.flow_count(NW_CT_COUNT_CREATED), evicted = lab.flow_count(NW_CT_COUNT_EVICTED);
+  constexpr std::uint32_t kFlood = 20'000;
+  for (std::uint32_t i = 0; i < kFlood; ++i) REQUIRE(reason_of(lab, Hook::tc_ingress, query(i)) == kPolicy);
+  const auto flows = lab.flows();
+  CHECK(flows.size() <= kUnpinnedWays);
+  CHECK(flows.size() > kUnpinnedWays * 9 / 10);  // no part of the table is out of reach
+  CHECK(lab.flow_count(NW_CT_COUNT_CREATED) - made == kFlood);
+  CHECK(lab.flow_count(NW_CT_COUNT_EVICTED) - evicted + flows.size() == kFlood);
+  CHECK(reason_of(lab, Hook::tc_egress, answer(kFlood - 1)) == kKnown);
+  CHECK(reason_of(lab, Hook::tc_egress, answer(0)) != kKnown);
+}
+
+TEST_CASE("T-C1 a side of a bucket gives up the flow that came first", "[conntrack]") {
+  Lab lab;
+  // One that is renewed as often as NW_CT_WAYS others come to its bucket would stay for ever: it must not.
+  REQUIRE(reason_of(lab, Hook::tc_ingress, query(0)) == kPolicy);
+  std::uint32_t survived = 0;
+  while (reason_of(lab, Hook::tc_ingress, query(0)) == kKnown && survived < 40'000) {
+    ++survived;
+    REQUIRE(reason_of(lab, Hook::tc_ingress, query(survived)) == kPolicy);
+  }
+  CHECK(survived >= NW_CT_WAYS);
+  CHECK(survived < 40'000);
+}
+
+TEST_CASE("T-C1 no flow is in the table twice, nor left behind when it is confirmed", "[conntrack]") {
+  Lab lab;
+  for (std::uint32_t i = 0; i < 500; ++i) {
+    confirm(lab, i);
+    REQUIRE(reason_of(lab, Hook::tc_ingress, query(i)) == kKnown);
+  }
+  const auto flows = lab.flows();
+  CHECK(flows.size() == 500);
+  CHECK(std::ranges::all_of(flows, [](const ConntrackRow& row) { return row.confirmed; }));
+}
+
+TEST_CASE("T-C5 a confirmed flow is known while sweeps forget those that are gone", "[conntrack]") {
+  Lab lab;
+  for (std::uint32_t i = 0; i < 200; ++i) confirm(lab, i);
+  for (int round = 0; round < 3; ++round) {
+    add_old_flows(lab.datapath(), 3000);
+    const auto swept = lab.datapath().sweep_conntrack(now_ns(), kSettings);
+    REQUIRE(swept);
+    CHECK(*swept == 3000);
+    for (std::uint32_t i = 0; i < 200; ++i) {
+      CHECK(reason_of(lab, Hook::tc_ingress, query(i)) == kKnown);
+      CHECK(reason_of(lab, Hook::tc_egress, answer(i)) == kKnown);
+    }
+  }
+}
+
+TEST_CASE("T-C5 a flow that is confirmed while a sweep is at work is known from then on", "[conntrack]") {
+  Lab lab;
+  std::atomic<bool> is_over = false, is_well = true;
+  std::thread sweeper([&] {
+    while (!is_over) {
+      for (std::uint32_t i = 0; i < 1500; ++i) {  // enough for the hint to be made anew
+        nw_ct_key key{};
+        key.a.bytes[0] = 0xfe;
+        std::memcpy(&key.b.bytes[8], &i, sizeof i);
+        key.protocol = kUdp;
+        if (!lab.datapath().add_conntrack(key, {})) is_well = false;
+      }
+      if (!lab.datapath().sweep_conntrack(now_ns(), kSettings)) is_well = false;
+    }
+  });
+  std::size_t lost = 0;
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    const auto first = reason_of(lab, Hook::tc_ingress, query(i)), reply = reason_of(lab, Hook::tc_egress, answer(i));
+    lost += first != kPolicy || reply != kKnown ? 1 : 0;
+    for (int again = 0; again < 2; ++again) lost += reason_of(lab, Hook::tc_ingress, query(i)) != kKnown ? 1 : 0;
+    if (i >= 100) lost += reason_of(lab, Hook::tc_egress, answer(i - 100)) != kKnown ? 1 : 0;
+  }
+  is_over = true;
+  sweeper.join();
+  CHECK(is_well);
+  CHECK(lost == 0);
+}
+
+namespace {
+
+struct Pinned {
+  Node node;
+  [[nodiscard]] Datapath open() const {
+    auto opened = Datapath::open({.pin_dir = node.pins(), .conntrack_size = 4096});
+    if (!opened) FAIL(opened.error().message());
+    return std::move(*opened);
+  }
+  [[nodiscard]] Fd map(const char* name) const { return Fd(bpf_obj_get((node.pins() + "/maps/" + name).c_str())); }
+  [[nodiscard]] nw_ct_state state() const {
+    nw_ct_state state{};
+    const std::uint32_t zero = 0;
+    REQUIRE(bpf_map_lookup_elem(map("nw_ct_state").get(), &zero, &state) == 0);
+    return state;
+  }
+  // Bits set in each half.
+  [[nodiscard]] std::array<std::size_t, NW_CT_HALVES> hints() const {
+    std::array<std::size_t, NW_CT_HALVES> bits{};
+    const auto buckets = map("nw_ct_bucket");
+    for (std::uint32_t i = 0; i < NW_CT_BUCKETS; ++i) {
+      nw_ct_bucket bucket{};
+      REQUIRE(bpf_map_lookup_elem(buckets.get(), &i, &bucket) == 0);
+      for (std::size_t half = 0; half < bits.size(); ++half) bits[half] += static_cast<std::size_t>(std::popcount(bucket.present[half]));
+    }
+    return bits;
+  }
+  void empty_buckets() const {
+    const auto buckets = map("nw_ct_bucket");
+    const nw_ct_bucket empty{};
+    for (std::uint32_t i = 0; i < NW_CT_BUCKETS; ++i) REQUIRE(bpf_map_update_elem(buckets.get(), &i, &empty, BPF_ANY) == 0);
+  }
+  ~Pinned() { (void)nodewall::kernel::remove_pinned(node.pins()); }
+};
+
+}  // namespace
+
+TEST_CASE("T-C4 where a flow is kept depends on a secret of the table, which outlives the process", "[pins]") {
+  const Pinned pinned, other;
+  { (void)pinned.open(); }
+  const auto made = pinned.state();
+  CHECK(std::set<std::uint32_t>(std::begin(made.secret), std::end(made.secret)).size() > 5);
+  { (void)pinned.open(); }
+  CHECK(std::memcmp(made.secret, pinned.state().secret, sizeof(made.secret)) == 0);
+  { (void)other.open(); }
+  CHECK(std::memcmp(made.secret, other.state().secret, sizeof(made.secret)) != 0);
+}
+
+TEST_CASE("T-R1 a hint of flows that was lost is made again by the next process and by the next sweep", "[pins]") {
+  const Pinned pinned;
+  auto datapath = pinned.open();
+  add_old_flows(datapath, 2000);
+  const auto had = pinned.hints();
+  CHECK(had[0] == had[1]);
+  CHECK(had[0] > 1900);
+  pinned.empty_buckets();
+  { (void)pinned.open(); }
+  CHECK(pinned.hints() == had);
+  pinned.empty_buckets();
+  nw_settings endless{};
+  endless.udp_ns = ~0ULL;
+  const auto swept = datapath.sweep_conntrack(now_ns(), endless);
+  REQUIRE(swept);
+  CHECK(*swept == 0);
+  CHECK(pinned.hints() == had);
+}
+
+TEST_CASE("T-C5 sweeps clear the hint of flows that are gone, in the half that is read", "[pins]") {
+  const Pinned pinned;
+  auto datapath = pinned.open();
+  add_old_flows(datapath, 2000);
+  const auto half = pinned.state().half;
+  REQUIRE(datapath.sweep_conntrack(now_ns(), kSettings));
+  CHECK(pinned.state().half == (half ^ 1U));
+  CHECK(pinned.hints()[half ^ 1U] == 0);
+}
