@@ -129,7 +129,9 @@ def _hears(end, other, within):
 @story("T-C8: what a stopped flow's server still sends does not open it again, though the server may send as it likes", pod=True)
 def _(node):
     node.start()
-    node.apply(host_endpoint("eth0", profiles=DEFAULT_ALLOW) + forward("most", types=["Ingress"], ingress=[allow()]))
+    # The policy first: what is forwarded before there is one has no entry that could be stopped.
+    node.apply(forward("most", types=["Ingress"], ingress=[allow()]))
+    node.apply(host_endpoint("eth0", profiles=DEFAULT_ALLOW))
     node.wait_governed("eth0", "eth0")
     flows = [_pushing_flow(node, node.node, "10.77.0.2"), _pushing_flow(node, node.pod, "10.77.3.1")]
     for client, server in flows:
