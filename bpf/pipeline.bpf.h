@@ -222,8 +222,8 @@ static __always_inline void judge_icmp_error(void *ctx, __u32 is_xdp, const stru
 
   if (scene->untracked || packet->forwarded) {
     ask(packet, scene, judgement);
+    forget_beside(judgement); /* what staged policies behind the untracked stage say is nothing to an error */
     if (untracked_decided(judgement)) return;
-    forget_beside(judgement);
   }
   reason = icmp_error(ctx, is_xdp, packet, &scratch->quoted, settings);
   if (reason == NW_REASON_ICMP_UNRELATED && packet->forwarded && !(judgement->present & ~of_untracked) &&
