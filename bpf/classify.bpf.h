@@ -108,7 +108,7 @@ NW_GLOBAL int classify(const struct packet *packet, const struct scene *scene, _
   header = nw_walk_header(image);
   if (!header) return 0;
   query_of(packet, reversed, &query);
-  if (!nw_walk_classes(image, header, &query, &judgement->answer.classes)) return 0;
+  if (!nw_walk_classes(image, header, &query, way & 15, &judgement->answer.classes)) return 0;
   judgement->chains = header->chains;
   judgement->present = 0;
   for (i = 0; i < MAX_WAY; i++, way >>= 4) {

@@ -56,7 +56,7 @@
 #include "verdict.h"
 
 #define NW_LINE_BYTES 64
-#define NW_IMAGE_VERSION 3
+#define NW_IMAGE_VERSION 4
 #define NW_MAX_IMAGE_LINES (1U << 24)
 #ifndef NW_CHUNK_SHIFT     /* the fuzzers' chunks are smaller, to have many */
 #define NW_CHUNK_SHIFT 16 /* 4 MB: ten thousand rules are in the first one, which is looked up once a packet */
@@ -96,7 +96,8 @@ struct nw_image_header {
   __u32 rule_base;
   __u32 rule_count;
   __u32 chains; /* nw_chain_bit() of every kind of entry there is */
-  __u32 pad[4];
+  __u32 needs;  /* see nw_chain_needs() */
+  __u32 pad[3];
 };
 NW_ASSERT_SIZE(struct nw_image_header, NW_LINE_BYTES);
 
@@ -167,6 +168,12 @@ NW_ASSERT_SIZE(struct nw_list, NW_LINE_BYTES);
 
 static inline __u32 nw_slot_entry(__u32 slot, __u32 variant, __u32 chain) { return (slot * NW_VARIANTS + variant) * NW_CHAINS + chain; }
 static inline __u32 nw_chain_bit(__u32 variant, __u32 chain) { return 1U << (variant * NW_CHAINS + chain); }
+
+/* Which addresses of a packet the diagrams of the chains and variants of a direction look at: most look at the far end only, and the
+ * other address is not looked up. Two bits for ingress, two for egress; chains of egress have odd numbers. */
+#define NW_NEEDS_SOURCE 1U
+#define NW_NEEDS_DESTINATION 2U
+static inline __u32 nw_chain_needs(__u32 needs, __u32 chain) { return needs >> (chain & 1) * 2; }
 
 #define NW_SLOT_UNUSED 0xffffffffU
 struct nw_image_endpoint {

@@ -126,8 +126,13 @@ NW_INLINE void nw_answer_fault(struct nw_answer *answer, __u32 reason) {
   answer->staged = 0;
 }
 
-/* The classes of a packet; 0 for a damaged image. */
-NW_INLINE int nw_walk_classes(nw_image image, const struct nw_image_header *header, const struct nw_query *query,
+/* verifier: read at each use, or the ways to the class of one address would be told apart while the other is looked up. */
+NW_INLINE __u32 nw_walk_needs(const struct nw_image_header *header, __u32 chain) {
+  return nw_chain_needs(*(const volatile __u32 *)&header->needs, chain);
+}
+
+/* The classes of a packet, for all chains of `chain`'s direction; 0 for a damaged image. An address that none of them looks at has class 0. */
+NW_INLINE int nw_walk_classes(nw_image image, const struct nw_image_header *header, const struct nw_query *query, __u32 chain,
                               struct nw_classes *ids) {
   const struct nw_line *line = nw_image_line(image, header->protocol_base + ((query->protocol & 255) >> 3));
   const struct nw_protocol *protocol;
@@ -136,10 +141,13 @@ NW_INLINE int nw_walk_classes(nw_image image, const struct nw_image_header *head
   protocol = (const struct nw_protocol *)line + (query->protocol & 7);
   ids->l4 = nw_walk_port(image, protocol->l4, query->destination_port & 0xffff);
   ids->source_port = nw_walk_port(image, protocol->source_port, query->source_port & 0xffff);
-  ids->source = query->is_v4 ? nw_walk_v4(image, header, (__u32)query->source_low)
-                             : nw_walk_v6(image, header, query->source_high, query->source_low);
-  ids->destination = query->is_v4 ? nw_walk_v4(image, header, (__u32)query->destination_low)
-                                  : nw_walk_v6(image, header, query->destination_high, query->destination_low);
+  ids->source = ids->destination = 0;
+  if (nw_walk_needs(header, chain) & NW_NEEDS_SOURCE)
+    ids->source = query->is_v4 ? nw_walk_v4(image, header, (__u32)query->source_low)
+                               : nw_walk_v6(image, header, query->source_high, query->source_low);
+  if (nw_walk_needs(header, chain) & NW_NEEDS_DESTINATION)
+    ids->destination = query->is_v4 ? nw_walk_v4(image, header, (__u32)query->destination_low)
+                                    : nw_walk_v6(image, header, query->destination_high, query->destination_low);
   return ids->l4 != NW_WALK_FAULT && ids->source_port != NW_WALK_FAULT && ids->source != NW_WALK_FAULT &&
          ids->destination != NW_WALK_FAULT;
 }
@@ -203,7 +211,7 @@ NW_INLINE void nw_walk(nw_image image, const struct nw_query *query, struct nw_a
   const struct nw_image_header *header = nw_walk_header(image);
 
   nw_answer_fault(answer, NW_REASON_FAULT_IMAGE);
-  if (!header || !nw_walk_classes(image, header, query, &answer->classes)) return;
+  if (!header || !nw_walk_classes(image, header, query, query->chain, &answer->classes)) return;
   /* verifier: from here on the classes are what memory holds, one state instead of one for each way they were found. */
   __asm__ volatile("" ::: "memory");
   nw_walk_chain(image, header, query->slot, query->variant, query->chain, answer);

@@ -77,6 +77,7 @@ class Compilation {
   Status write_endpoints(const Slots& slots);
   Result<std::uint32_t> counter_of(const RuleEntry& entry, const Slots& slots, std::map<RuleKey, std::uint32_t>::const_iterator& known) const;
   Status write_rules(const Slots& slots);
+  [[nodiscard]] std::uint32_t needs() const;
   void write_header();
 
   // compile_update.cc

@@ -119,10 +119,24 @@ Status Compilation::write_rules(const Slots& slots) {
   return {};
 }
 
+// NW_NEEDS_* of all chains, by direction.
+std::uint32_t Compilation::needs() const {
+  std::uint32_t needs = 0;
+  for (std::size_t list = 0; list < lists_.size(); ++list) {
+    unsigned dimensions = 0;
+    for (const auto edge : roots_[list].edges())
+      if (is_node(edge)) dimensions |= diagrams_->node(edge).looks_at;
+    const auto looks_at = [&](unsigned dimension) { return dimensions >> dimension & 1U; };
+    needs |= (looks_at(NW_DIM_SOURCE) * NW_NEEDS_SOURCE | looks_at(NW_DIM_DESTINATION) * NW_NEEDS_DESTINATION) << lists_[list].direction * 2;
+  }
+  return needs;
+}
+
 void Compilation::write_header() {
   header_.magic = NW_MAGIC;
   header_.version = NW_IMAGE_VERSION;
   header_.line_count = static_cast<std::uint32_t>(lines_.size());
+  header_.needs = needs();
   lines_.write(0, &header_, sizeof(header_));
   image_.cost.bytes = lines_.size() * NW_LINE_BYTES;
 }

@@ -73,8 +73,10 @@ Edge Diagrams::intern(unsigned dimension, unsigned digit, const std::array<Edge,
       return 0x80000000U | (table_[slot].node - 1);
   }
   Node made{.edges = edges, .least = kNothing, .greatest = 0,
-            .dimension = static_cast<std::uint8_t>(dimension), .digit = static_cast<std::uint8_t>(digit)};
+            .dimension = static_cast<std::uint8_t>(dimension), .digit = static_cast<std::uint8_t>(digit),
+            .looks_at = static_cast<std::uint8_t>(1U << dimension)};
   for (const auto edge : edges) {
+    if (is_node(edge)) made.looks_at |= node(edge).looks_at;
     made.least = std::min(made.least, is_node(edge) ? node(edge).least : edge);
     made.greatest = std::max(made.greatest, is_node(edge) ? node(edge).greatest : edge);
   }

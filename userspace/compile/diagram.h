@@ -47,7 +47,8 @@ class Diagrams {
     std::array<Edge, kFan> edges;
     Edge least = 0, greatest = 0;  // of all leaves below
     std::uint8_t dimension = 0;
-    std::uint8_t digit = 0;  // 0: the low four bits
+    std::uint8_t digit = 0;     // 0: the low four bits
+    std::uint8_t looks_at = 0;  // 1 << dimension for each that a path from here may look at
   };
   using Order = std::array<unsigned, kDimensions>;  // dimensions from the root on
 

@@ -322,6 +322,29 @@ TEST_CASE("rules that share an origin are one entry of the rule table with the s
   CHECK(counters.contains(slots.rules.at({NW_INGRESS, one.origin})));
 }
 
+TEST_CASE("an image says of each direction which addresses its chains look at, in any variant") {
+  const auto needs = [](const Policy& policy) {
+    const auto image = compile(policy.resolved, assign_slots({}, policy.resolved));
+    REQUIRE(image);
+    return reinterpret_cast<const nw_image_header*>(image->lines.data())->needs;
+  };
+  Policy policy;
+  const auto peers = policy.set({cidr("10.0.0.0/24")});
+  auto& chains = policy.resolved.endpoints[0].chains;
+  CHECK(needs(policy) == 0);
+  auto from_peers = any();
+  from_peers.source.in = {peers};
+  policy.tier("default", model::TierAction::Deny).rules = {from_peers};
+  CHECK(needs(policy) == NW_NEEDS_SOURCE);
+  CHECK(nw_chain_needs(needs(policy), NW_CHAIN_EGRESS) == 0);
+  auto to_peers = any();
+  to_peers.destination.in = {peers};
+  chains[NW_CHAIN_EGRESS].tiers.push_back({.name = "default", .rules = {to_peers}, .end = model::TierAction::Deny});
+  CHECK(needs(policy) == (NW_NEEDS_SOURCE | NW_NEEDS_DESTINATION << 2));
+  policy.resolved.endpoints[0].staged[NW_CHAIN_INGRESS] = chains[NW_CHAIN_EGRESS];
+  CHECK(needs(policy) == (NW_NEEDS_SOURCE | NW_NEEDS_DESTINATION | NW_NEEDS_DESTINATION << 2));
+}
+
 TEST_CASE("the same policy compiles to the same bytes") {
   Policy policy;
   auto rule = any();
