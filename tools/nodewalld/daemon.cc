@@ -161,9 +161,9 @@ bool Daemon::apply() {
   // A failure is an event of the engine already.
   if (!report) return false;
   if (report->writes > 0) {
-    spdlog::info("applied: {} writes, generation {} (resolve {} us, compile {} us, write {} us)",
+    spdlog::info("applied: {} writes, generation {} (resolve {} us, compile {} us, write {} us, save {} us)",
                  report->writes, report->generation, report->resolve_ns / 1000,
-                 report->compile_ns / 1000, report->write_ns / 1000);
+                 report->compile_ns / 1000, report->write_ns / 1000, report->save_ns / 1000);
   }
   return true;
 }

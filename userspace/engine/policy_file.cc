@@ -1,4 +1,4 @@
-// policy.json: the slots, and the enforced policy in words.
+// policy.json: the slots, and the enforced policy in words (policy_words.cc).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,125 +14,60 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kPolicyVersion = 2;
-constexpr std::size_t kShownMembers = 3;  // of a set or port list; the rest is a number
-
-std::string action_name(model::Action action) {
-  switch (action) {
-    case model::Action::Allow: return "Allow";
-    case model::Action::Deny: return "Deny";
-    case model::Action::Log: return "Log";
-    case model::Action::Pass: return "Pass";
+// A policy has rules by the ten thousand, and is written whenever it changes: as text at once, without a tree of values.
+class Writer {
+ public:
+  Writer& raw(std::string_view text) {
+    text_ += text;
+    return *this;
   }
-  return "Deny";
-}
-
-template <typename List, typename Print>
-std::string shorten(const List& list, Print print) {
-  std::string text;
-  std::size_t shown = 0;
-  for (const auto& entry : list) {
-    if (shown == kShownMembers) break;
-    text += (shown++ ? "," : "") + print(entry);
+  Writer& text(std::string_view text) {
+    const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+    if (!std::ranges::all_of(text, is_plain)) return raw(json(text).dump(-1, ' ', false, json::error_handler_t::replace));
+    text_ += '"';
+    text_ += text;
+    text_ += '"';
+    return *this;
   }
-  if (list.size() > shown) text += fmt::format(",+{}", list.size() - shown);
-  return text;
-}
-
-std::string set_text(const resolve::Resolved& resolved, resolve::SetIndex index) {
-  if (index >= resolved.sets.size() || resolved.sets[index].members.empty()) return "{nothing}";
-  const auto& members = resolved.sets[index].members;
-  const auto text = shorten(members, [](const Cidr& cidr) { return to_string(cidr); });
-  return members.size() == 1 ? text : "{" + text + "}";
-}
-
-std::string side_text(const resolve::Resolved& resolved, const resolve::Side& side,
-                      std::string_view word) {
-  std::string text;
-  const auto add = [&](const std::string& part) { text += " " + part; };
-  if (!side.in.empty() || !side.not_in.empty() || side.ports) add(std::string(word));
-  for (const auto index : side.in) add(set_text(resolved, index));
-  for (const auto index : side.not_in) add("not " + set_text(resolved, index));
-  if (side.ports) {
-    const auto ports = shorten(*side.ports, [](const model::PortRange& range) {
-      return range.first == range.last ? fmt::format("{}", range.first)
-                                       : fmt::format("{}-{}", range.first, range.last);
-    });
-    add(side.ports->empty() ? "no port" : "port " + ports);
+  Writer& number(std::int64_t number) {
+    fmt::format_to(std::back_inserter(text_), "{}", number);
+    return *this;
   }
-  return text;
-}
-
-std::string icmp_text(const model::Icmp& icmp) {
-  std::string text = "ICMP";
-  if (icmp.type) text += fmt::format(" type {}", *icmp.type);
-  if (icmp.code) text += fmt::format(" code {}", *icmp.code);
-  return text;
-}
-
-std::string protocols_text(const std::bitset<256>& protocols) {
-  const auto name = [](std::size_t number) {
-    return model::to_string(model::Protocol{.number = static_cast<std::uint8_t>(number)});
-  };
-  if (protocols.all()) return "";
-  std::vector<std::size_t> wanted;
-  const bool negated = protocols.count() > 128;
-  for (std::size_t i = 0; i < 256; ++i) {
-    if (protocols[i] != negated) wanted.push_back(i);
-  }
-  return std::string(negated ? " not " : " ") + shorten(wanted, name);
-}
-
-std::string match_text(const resolve::Resolved& resolved, const resolve::ResolvedRule& rule) {
-  std::string text;
-  if (rule.v4 != rule.v6) text += rule.v4 ? " IPv4" : " IPv6";
-  text += protocols_text(rule.protocols);
-  if (rule.icmp) text += " " + icmp_text(*rule.icmp);
-  if (rule.not_icmp) text += " not " + icmp_text(*rule.not_icmp);
-  text += side_text(resolved, rule.source, "from");
-  text += side_text(resolved, rule.destination, "to");
-  return text.empty() ? text : text.substr(1);
-}
-
-std::vector<RuleSummary> rules_of(const resolve::Resolved& resolved,
-                                  const std::vector<resolve::ResolvedRule>& rules) {
-  std::vector<RuleSummary> lines;
-  for (const auto& rule : rules) {
-    auto match = match_text(resolved, rule);
-    if (!lines.empty() && lines.back().origin == rule.origin) {
-      lines.back().match += " or " + match;
-    } else {
-      lines.push_back({rule.origin, action_name(rule.action), std::move(match)});
+  // `one` writes an entry.
+  template <typename List, typename One>
+  Writer& list(const List& list, One one) {
+    text_ += '[';
+    for (bool first = true; const auto& entry : list) {
+      if (!first) text_ += ',';
+      first = false;
+      one(entry);
     }
+    text_ += ']';
+    return *this;
   }
-  return lines;
-}
-
-ChainSummary chain_of(const resolve::Resolved& resolved, const resolve::ChainPolicy& policy) {
-  ChainSummary chain;
-  for (const auto& tier : policy.tiers) {
-    chain.tiers.push_back({.name = tier.name,
-                           .end = tier.end == model::TierAction::Pass ? "Pass" : "Deny",
-                           .staged = tier.staged,
-                           .rules = rules_of(resolved, tier.rules)});
+  // A staged policy may have the name of an enforced one.
+  Writer& origin(const resolve::Origin& origin) {
+    raw("[").text(origin.tier).raw(",").text(origin.policy).raw(",").number(origin.rule);
+    return raw(origin.staged ? ",\"staged\"]" : "]");
   }
-  chain.profile_rules = rules_of(resolved, policy.profile_rules);
-  return chain;
-}
-
-// A staged policy may have the name of an enforced one.
-json to_json(const resolve::Origin& origin) {
-  auto list = json::array({origin.tier, origin.policy, origin.rule});
-  if (origin.staged) list.push_back("staged");
-  return list;
-}
-
-json to_json(const std::vector<RuleSummary>& rules) {
-  json list = json::array();
-  for (const auto& rule : rules) {
-    list.push_back({{"origin", to_json(rule.origin)}, {"action", rule.action}, {"match", rule.match}});
+  Writer& rules(const std::vector<RuleSummary>& rules) {
+    return list(rules, [&](const RuleSummary& rule) {
+      raw("{\"action\":").text(rule.action).raw(",\"match\":").text(rule.match).raw(",\"origin\":").origin(rule.origin).raw("}");
+    });
   }
-  return list;
-}
+  Writer& chain(const ChainSummary& chain) {
+    raw("{\"profileRules\":").rules(chain.profile_rules).raw(",\"tiers\":");
+    list(chain.tiers, [&](const TierSummary& tier) {
+      raw("{\"end\":").text(tier.end).raw(",\"name\":").text(tier.name).raw(",\"rules\":").rules(tier.rules);
+      raw(tier.staged ? ",\"staged\":true}" : ",\"staged\":false}");
+    });
+    return raw("}");
+  }
+  [[nodiscard]] std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
 
 resolve::Origin origin_from(JsonReader& in, const json& from) {
   const bool staged = from.is_array() && from.size() == 4 && from[3] == "staged";
@@ -216,14 +151,6 @@ std::map<std::uint32_t, std::size_t> chains_from(JsonReader& in, const json& fro
   return chains;
 }
 
-json to_json(const ChainSummary& chain) {
-  json tiers = json::array();
-  for (const auto& tier : chain.tiers) {
-    tiers.push_back({{"name", tier.name}, {"end", tier.end}, {"staged", tier.staged}, {"rules", to_json(tier.rules)}});
-  }
-  return {{"tiers", std::move(tiers)}, {"profileRules", to_json(chain.profile_rules)}};
-}
-
 ChainSummary chain_from(JsonReader& in, const json& from) {
   ChainSummary chain;
   for (const auto& tier : in.array(from, "tiers")) {
@@ -236,65 +163,35 @@ ChainSummary chain_from(JsonReader& in, const json& from) {
   return chain;
 }
 
-json to_json(const SavedPolicy& policy) {
-  json rule_slots = json::array();
-  for (const auto& [key, slot] : policy.slots.rules) {
-    rule_slots.push_back(
-        {{"direction", key.direction}, {"origin", to_json(key.origin)}, {"slot", slot}});
+json to_json(const std::vector<EndpointSummary>& endpoints) {
+  json list = json::array();
+  for (const auto& endpoint : endpoints) {
+    list.push_back({{"name", endpoint.host_endpoint},
+                    {"policies", endpoint.policies},
+                    {"stagedPolicies", endpoint.staged_policies},
+                    {"profiles", endpoint.profiles},
+                    {"chains", to_json(endpoint.chains)},
+                    {"staged", to_json(endpoint.staged)}});
   }
-  json endpoints = json::array();
-  for (const auto& endpoint : policy.endpoints) {
-    endpoints.push_back({{"name", endpoint.host_endpoint},
-                         {"policies", endpoint.policies},
-                         {"stagedPolicies", endpoint.staged_policies},
-                         {"profiles", endpoint.profiles},
-                         {"chains", to_json(endpoint.chains)},
-                         {"staged", to_json(endpoint.staged)}});
-  }
-  json chains = json::array();
-  for (const auto& chain : policy.chains) chains.push_back(to_json(chain));
-  return {{"version", kPolicyVersion},
-          {"generation", policy.generation},
-          {"endpointSlots", policy.slots.endpoints},
-          {"ruleSlots", std::move(rule_slots)},
-          {"endpoints", std::move(endpoints)},
-          {"chains", std::move(chains)},
-          {"cost", to_json(policy.cost)}};
+  return list;
+}
+
+std::string text_of(const SavedPolicy& policy) {
+  const auto small = [](const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); };
+  Writer out;
+  out.raw("{\"chains\":").list(policy.chains, [&](const ChainSummary& chain) { out.chain(chain); });
+  out.raw(",\"cost\":").raw(small(to_json(policy.cost)));
+  out.raw(",\"endpointSlots\":").raw(small(policy.slots.endpoints));
+  out.raw(",\"endpoints\":").raw(small(to_json(policy.endpoints)));
+  out.raw(",\"generation\":").number(policy.generation);
+  out.raw(",\"ruleSlots\":").list(policy.slots.rules, [&](const auto& rule) {
+    out.raw("{\"direction\":").number(rule.first.direction).raw(",\"origin\":").origin(rule.first.origin);
+    out.raw(",\"slot\":").number(rule.second).raw("}");
+  });
+  return out.raw(",\"version\":").number(kPolicyVersion).raw("}\n").take();
 }
 
 }  // namespace
-
-SavedPolicy summarize(const resolve::Resolved& resolved, const compile::Slots& slots) {
-  SavedPolicy saved;
-  saved.slots = slots;
-  // Endpoints with the same policies and profiles mostly have the same rules; named ports may make them differ.
-  std::multimap<std::string, std::pair<const resolve::ChainPolicy*, std::size_t>> known;
-  const auto index_of = [&](const std::string& key, const resolve::ChainPolicy& policy) {
-    const auto [first, last] = known.equal_range(key);
-    for (auto it = first; it != last; ++it) {
-      if (*it->second.first == policy) return it->second.second;
-    }
-    saved.chains.push_back(chain_of(resolved, policy));
-    known.emplace(key, std::pair(&policy, saved.chains.size() - 1));
-    return saved.chains.size() - 1;
-  };
-  for (const auto& endpoint : resolved.endpoints) {
-    auto& summary = saved.endpoints.emplace_back(EndpointSummary{.host_endpoint = endpoint.host_endpoint,
-                                                                 .policies = endpoint.policies,
-                                                                 .staged_policies = endpoint.staged_policies,
-                                                                 .profiles = endpoint.profiles,
-                                                                 .chains = {},
-                                                                 .staged = {}});
-    const auto key = fmt::format("{} | {} | {}", fmt::join(endpoint.policies, " "),
-                                 fmt::join(endpoint.staged_policies, " "), fmt::join(endpoint.profiles, " "));
-    for (std::uint32_t chain = 0; chain <= NW_CHAIN_PRE_DNAT; ++chain) {
-      const auto name = fmt::format("{} {}", chain, key);
-      if (endpoint.has(chain)) summary.chains.emplace(chain, index_of(name, endpoint.chains[chain]));
-      if (endpoint.staged[chain]) summary.staged.emplace(chain, index_of("staged " + name, *endpoint.staged[chain]));
-    }
-  }
-  return saved;
-}
 
 Result<SavedPolicy> read_policy(const std::string& run_dir) {
   const auto path = run_dir + "/policy.json";
@@ -321,9 +218,7 @@ Result<SavedPolicy> read_policy(const std::string& run_dir) {
 }
 
 Status write_policy(const std::string& run_dir, const SavedPolicy& policy) {
-  return write_private_file(
-      run_dir + "/policy.json",
-      to_json(policy).dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  return write_private_file(run_dir + "/policy.json", text_of(policy));
 }
 
 }  // namespace nodewall::engine

@@ -274,7 +274,11 @@ Result<ApplyReport> Engine::State::program(const std::shared_ptr<const resolve::
   applied = shared;
   changing = false;
   status.generation = report.generation;
-  if (saved_generation != report.generation) save_policy(next);
+  if (saved_generation != report.generation) {
+    const auto enforced = monotonic_ns();
+    save_policy(next);
+    report.save_ns = monotonic_ns() - enforced;
+  }
   if (report.new_image) {
     emit(Event::Kind::policy_live, "", "generation " + std::to_string(report.generation));
   }

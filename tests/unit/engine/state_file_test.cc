@@ -166,6 +166,24 @@ TEST_CASE("a policy file has every chain of an endpoint, what staged policies wo
   CHECK(read->chains.at(it.staged.at(NW_CHAIN_FORWARD_EGRESS)).tiers.at(0).staged);
 }
 
+TEST_CASE("names of any characters are read back from a policy file as they were, and what is no text is replaced") {
+  const RunDir dir;
+  const std::string odd = "a\"b\\c\n\t\x01\x7f \u00e9\u4e2d/{}[],:";
+  engine::SavedPolicy policy;
+  policy.slots.rules = {{{NW_EGRESS, {odd, odd, 3}}, 1}};
+  policy.chains.push_back({.tiers = {{.name = odd, .end = "Deny", .staged = false, .rules = {{{odd, odd, -1, true}, "Allow", odd}}}}, .profile_rules = {}});
+  REQUIRE(engine::write_policy(dir.path, policy));
+  const auto read = engine::read_policy(dir.path);
+  REQUIRE(read);
+  CHECK(read->slots == policy.slots);
+  CHECK(read->chains == policy.chains);
+  policy.chains[0].tiers[0].name = "\xff";
+  REQUIRE(engine::write_policy(dir.path, policy));
+  const auto replaced = engine::read_policy(dir.path);
+  REQUIRE(replaced);
+  CHECK(replaced->chains[0].tiers[0].name == "\ufffd");
+}
+
 TEST_CASE("a policy file of another version is refused: the history of counters is lost, nothing else") {
   const RunDir dir;
   REQUIRE(engine::write_policy(dir.path, {}));
