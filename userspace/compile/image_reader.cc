@@ -20,6 +20,8 @@ namespace {
 using Lines = std::span<const nw_line>;
 using Seen = std::unordered_set<std::uint32_t>;
 
+constexpr std::uint32_t kV4RootLines = 4096;
+
 template <class Node>
 std::optional<Node> node_at(Lines lines, std::uint32_t ref) {
   if (NW_ADDRESS_VALUE(ref) >= lines.size()) return std::nullopt;
@@ -37,6 +39,7 @@ void sort_unique(std::vector<T>& values) {
 // The keys of every node that a walk from `ref` can come by: between two of them every comparison has one outcome. By hand and not by
 // recursion: a damaged tree may be deep.
 void collect_v4(Lines lines, std::uint32_t ref, std::uint32_t base, std::vector<Uint128>& starts) {
+  if (NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS) return;  // most of the root
   Seen seen;
   std::vector<std::uint32_t> open{ref};
   while (!open.empty()) {
@@ -52,10 +55,16 @@ void collect_v4(Lines lines, std::uint32_t ref, std::uint32_t base, std::vector<
 
 void v4_regions(Lines lines, const nw_image_header& header, std::vector<Uint128>& starts) {
   if (header.v4_root == 0) return;
-  for (std::uint32_t high = 0; high <= 0xffff; ++high) {
-    starts.push_back(high << 16);
-    const auto line = std::uint64_t{header.v4_root} + (high >> 4);
-    if (line < lines.size()) collect_v4(lines, lines[line].words[high & 15], high << 16, starts);
+  bool was_there = true;
+  for (std::uint32_t i = 0; i < kV4RootLines; ++i) {
+    const std::uint32_t line = header.v4_root + i;  // in 32 bits, as the walk adds it
+    const bool is_there = line < lines.size();
+    if (!is_there && was_there) starts.push_back(i << 20);  // up to the next line that is there every address is a fault
+    was_there = is_there;
+    for (std::uint32_t high = i << 4; is_there && high < (i + 1) << 4; ++high) {
+      starts.push_back(high << 16);
+      collect_v4(lines, lines[line].words[high & 15], high << 16, starts);
+    }
   }
 }
 
@@ -195,7 +204,7 @@ std::uint32_t ImageReader::address_class(Family family, Uint128 position) const 
 }
 
 nw_protocol ImageReader::protocol(unsigned number) const {
-  const auto line = std::uint64_t{header().protocol_base} + number / 8;
+  const std::uint32_t line = header().protocol_base + number / 8;  // in 32 bits, as the walk adds it
   nw_protocol found{kFaultClass, kFaultClass};
   if (line >= lines_.size()) return found;
   std::memcpy(&found, reinterpret_cast<const std::byte*>(&lines_[line]) + number % 8 * sizeof(found), sizeof(found));
@@ -207,7 +216,7 @@ std::vector<ClassRun> ImageReader::runs(std::uint32_t field) const {
   for (std::uint32_t port = 0; port < kPorts; ++port) {
     const auto id = nw_walk_port(lines_, field, port);
     if (found.empty() || found.back().id != id) found.push_back({port, id});
-    if (!(field & NW_PORT_TABLE)) break;
+    if (!(field & NW_PORT_TABLE) || id == kFaultClass) break;  // a fault: the image ends here, and so it is with every further port
   }
   return found;
 }
