@@ -1,4 +1,6 @@
-// Manifests, YAML or JSON. What decodes without a fault is what its own encoding decodes to, as JSON and as YAML.
+// Manifests, YAML or JSON. What decodes without a fault is what its own encoding decodes to, as JSON and as YAML. A fault has a place in
+// the text.
+#include "base/printable.h"
 #include "config/decode.h"
 #include "config/encode.h"
 #include "input.h"
@@ -6,6 +8,11 @@
 namespace {
 
 using namespace nodewall;
+
+// Nothing that a terminal obeys.
+bool is_printable(std::string_view words) {
+  return is_utf8(words) && std::ranges::none_of(words, [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
+}
 
 void same_again(const model::Resource& resource, const nlohmann::json& encoded, const std::string& text, const char* form) {
   const auto again = config::decode(text, form);
@@ -19,8 +26,15 @@ void same_again(const model::Resource& resource, const nlohmann::json& encoded, 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto decoded = config::decode(fuzz::Input(data, size).text(), "input");
-  for (const auto& diagnostic : decoded.diagnostics) fuzz::require(!config::to_string(diagnostic).empty(), "a fault has words");
+  const auto text = fuzz::Input(data, size).text();
+  const auto decoded = config::decode(text, "input");
+  const auto lines = static_cast<std::size_t>(std::ranges::count(text, '\n')) + 1;
+  for (const auto& diagnostic : decoded.diagnostics) {
+    const auto words = config::to_string(diagnostic);
+    fuzz::require(!diagnostic.message.empty(), "a fault has words");
+    fuzz::require(diagnostic.at.line >= 1 && diagnostic.at.line <= lines && diagnostic.at.column >= 1, "a fault has a place: " + words);
+    fuzz::require(is_printable(words), "a fault is printable: " + words);
+  }
   if (!decoded.ok()) return 0;
   for (const auto& one : decoded.resources) {
     const auto encoded = config::encode(one.resource);

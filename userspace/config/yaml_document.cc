@@ -320,7 +320,7 @@ std::string hint(std::string_view text, const YAML::Mark& mark) {
 std::string improved(const std::string& message) {
   if (message == "illegal map value") return "mapping values are not allowed here";
   if (message == "illegal EOF in scalar" || message == "illegal document indicator in scalar") return "a quoted string has no end";
-  return message;
+  return printable(message);  // some quote the text as it is
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/printable.h"
 #include "model/validate_parts.h"
 
 namespace nodewall::model {
@@ -84,7 +85,7 @@ void FaultList::add(std::string_view field, std::string value, std::string reaso
 
 void FaultList::add_tag(std::string_view field, std::string_view value, std::string_view tag, std::string_view wanted) {
   add(field, std::string(value),
-      "Reason: failed to validate Field: " + std::string(field) + " because of Tag: " + std::string(tag) + "; wants " +
+      "Reason: failed to validate Field: " + printable(field) + " because of Tag: " + std::string(tag) + "; wants " +
           std::string(wanted));
 }
 

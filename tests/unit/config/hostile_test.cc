@@ -191,6 +191,19 @@ TEST_CASE("T-Y1 many documents are read up to a limit, and it is said") {
   CHECK(bad.bytes <= kMemory);
 }
 
+TEST_CASE("T-Y1 a fault says nothing that a terminal obeys, whoever worded it") {
+  for (const auto& [text, words] : {std::pair{"%YAML 1.1\x1b[2J\na: 1\n", "bad YAML version: 1.1\\x1b[2J"},
+                                    {"a: \"\\\x1b\"\n", "unknown escape character: \\x1b"},
+                                    {"a: \"\\\xc3\xa9\"\n", "unknown escape character: \\xc3"}}) {
+    const auto decoded = decode(text, "f.yaml");
+    REQUIRE(decoded.diagnostics.size() == 1);
+    CHECK(decoded.diagnostics[0].message == words);
+  }
+  const auto decoded = decode("apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: p, labels: {\"a\\e\": b}}\n", "f.yaml");
+  REQUIRE(decoded.diagnostics.size() == 1);
+  CHECK(decoded.diagnostics[0].message.starts_with("error with field metadata.labels.a\\x1b = 'a\\x1b' (Reason: failed to validate Field: a\\x1b "));
+}
+
 TEST_CASE("T-Y1 keys that are doubled, merged or no text are refused with their place") {
   const auto place = [](const std::string& text, std::string_view line_column, std::string_view words) {
     const auto decoded = decode(text, "f.yaml");
