@@ -200,13 +200,4 @@ Result<std::string> remove_object(std::string_view text, std::string_view file, 
   return after;
 }
 
-Result<std::string> append_object(std::string_view text, std::string_view file, const model::Resource& resource) {
-  std::string after(text);
-  if (!after.empty() && !after.ends_with('\n')) after += '\n';
-  if (!after.empty()) after += "---\n";
-  after += object_text(resource, file);
-  if (auto right = verify(text, after, file, resource.id(), &resource); !right) return fail(right.error());
-  return after;
-}
-
 }  // namespace nodewall::store

@@ -20,7 +20,5 @@ std::string object_text(const model::Resource& resource, std::string_view file);
 Result<std::string> replace_object(std::string_view text, std::string_view file, const model::Resource& resource);
 // Without the object; only blank lines, comments and markers left: an empty string.
 Result<std::string> remove_object(std::string_view text, std::string_view file, const model::ResourceId& id);
-// The object as one more document at the end.
-Result<std::string> append_object(std::string_view text, std::string_view file, const model::Resource& resource);
 
 }  // namespace nodewall::store
