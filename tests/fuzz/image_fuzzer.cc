@@ -1,4 +1,5 @@
-// The walk over a policy image, for any bytes: every variant of every chain answers, and only the image is read.
+// The walk over a policy image, for any bytes: every variant of every chain answers, with a rule of the image or a fault, and only the
+// image is read.
 //
 // Input: a query of 40 bytes (flags first), then the words of the image (image_lines.h). Inside a line the bounds check looks.
 #include "compile/image_reader.h"
@@ -26,11 +27,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto lines = fuzz::image_lines(input.bytes(size));
   const compile::ImageReader image(lines);
+  const bool is_sound = image.check().has_value();
   for (std::uint32_t variant = 0; variant < NW_VARIANTS; ++variant) {
     for (std::uint32_t chain = 0; chain < NW_CHAINS; ++chain) {
       const auto answer = image.ask(slot, variant, chain, packet);
       fuzz::require(!lines.empty() || answer.reason == NW_REASON_FAULT_IMAGE, "no image is a fault");
       fuzz::require(answer.rule != compile::kFaultClass || answer.verdict == NW_DENY, "a fault denies");
+      if (!is_sound || answer.rule == compile::kFaultClass) continue;
+      const bool there = image.endpoint(slot, variant, chain).has_value();
+      fuzz::require(there || (answer.rule == NW_NO_MATCH && answer.verdict == NW_NEXT), "where no chain is the next one is asked");
+      fuzz::require(!there || answer.rule < image.header().rule_count, "a rule is one of the table's");
     }
   }
   return 0;

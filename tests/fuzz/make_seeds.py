@@ -184,9 +184,9 @@ def image_seeds():
 
 
 def readback_seeds():
-    """As verify meets them: no query in front."""
+    """As verify meets them: protocol, slot, port and address in front, as readback_fuzzer.cc has them."""
     for name, data in image_seeds():
-        yield name, struct.pack("<BH", 6, 0) + data[40:]
+        yield name, struct.pack("<BHH", 6, 0, 80) + data[8:24] + data[40:]
 
 
 def main():

@@ -35,6 +35,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     file_text = written;
     const auto again = engine::read_state("");
     fuzz::require(again.has_value(), "a written state is refused: " + written);
+    fuzz::require(again->interface_counters == state->interface_counters && again->notes == state->notes && again->pid == state->pid &&
+                      again->status.conditions == state->status.conditions && again->status.generation == state->status.generation &&
+                      again->status.interfaces.size() == state->status.interfaces.size(),
+                  "a written state reads the same: " + written);
     fuzz::require(engine::state_text(*again) == written, "a state is what its text says: " + written);
   }
   file_text = text;
@@ -43,6 +47,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto written = file_text;
     const auto again = engine::read_policy("");
     fuzz::require(again.has_value(), "a written policy is refused: " + written);
+    fuzz::require(again->slots == policy->slots && again->endpoints == policy->endpoints && again->chains == policy->chains,
+                  "a written policy reads the same: " + written);
     (void)engine::write_policy("", *again);
     fuzz::require(file_text == written, "a policy is what its text says: " + written);
     for (const auto& endpoint : policy->endpoints)
