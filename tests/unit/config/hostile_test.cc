@@ -191,7 +191,7 @@ TEST_CASE("T-Y1 many documents are read up to a limit, and it is said") {
   CHECK(bad.bytes <= kMemory);
 }
 
-TEST_CASE("T-Y1 a fault says nothing that a terminal obeys, whoever worded it") {
+TEST_CASE("a fault says nothing that a terminal obeys, whoever worded it") {
   for (const auto& [text, words] : {std::pair{"%YAML 1.1\x1b[2J\na: 1\n", "bad YAML version: 1.1\\x1b[2J"},
                                     {"a: \"\\\x1b\"\n", "unknown escape character: \\x1b"},
                                     {"a: \"\\\xc3\xa9\"\n", "unknown escape character: \\xc3"}}) {
