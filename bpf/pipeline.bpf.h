@@ -147,18 +147,22 @@ static __always_inline void judge_again(const struct packet *packet, const struc
 
 /* An address of the host, or one of its broadcast addresses, as the source of what comes from outside: whatever policy says of it, nobody
  * else may bear it. Asked of first packets that would pass, so that floods of others pay nothing. */
-NW_GLOBAL int refuse_spoofed(const struct packet *packet, const struct scene *scene, struct judgement *judgement) {
+NW_GLOBAL int refuse_own_source(const struct packet *packet, struct judgement *judgement) {
   struct nw_addr source; /* verifier: Linux 6.1 takes keys from the stack, not from what a global function was given */
 
-  if (!packet || !scene || !judgement) return 0;
-  if (packet->direction != NW_INGRESS || (scene->interface_flags & NW_INTERFACE_LOOPBACK)) return 0;
-  if (verdict_of(&judgement->answer) != NW_ALLOW || judgement->answer.reason == NW_REASON_FORWARDED) return 0;
+  if (!packet || !judgement) return 0;
   source = packet->source;
   if (!bpf_map_lookup_elem(&nw_local, &source)) return 0;
   judgement->answer.reason = NW_REASON_MARTIAN;
   judgement->answer.counter = NW_NO_RULE;
   if (judgement->staged == NW_ALLOW) judgement->staged = NW_DENY;
   return 0;
+}
+
+static __always_inline void refuse_spoofed(const struct packet *packet, const struct scene *scene, struct judgement *judgement) {
+  if (packet->direction != NW_INGRESS || (scene->interface_flags & NW_INTERFACE_LOOPBACK)) return;
+  if (verdict_of(&judgement->answer) != NW_ALLOW || judgement->answer.reason == NW_REASON_FORWARDED) return;
+  refuse_own_source(packet, judgement);
 }
 
 static __always_inline void judge_known(struct judgement *judgement) {
