@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <unordered_map>
 #include <vector>
 
 namespace {
@@ -63,13 +64,14 @@ std::uint64_t now_ns = 0;
 constexpr std::uint64_t kRingBytes = 1024;
 std::uint64_t ring_bytes = 0;
 
+// By the address of the map in the program, or of an inner map here.
+std::unordered_map<const void*, Table*>& known() {
+  static std::unordered_map<const void*, Table*> all;
+  return all;
+}
+
 Table& table_of(const void* map) {
-  for (const auto& table : tables()) {
-    if (table->id == map) return *table;
-    for (const auto& inner : table->inners) {
-      if (inner.get() == map) return *inner;
-    }
-  }
+  if (const auto found = known().find(map); found != known().end()) return *found->second;
   std::fputs("a map of the programs is not announced in tests/fuzz/program.c\n", stderr);
   std::abort();
 }
@@ -139,6 +141,7 @@ void machine_map(const void* map, __u32 type, __u32 key_size, __u32 value_size, 
   table->type = type;
   table->key_size = key_size;
   table->value_size = value_size;
+  known().emplace(map, table.get());
   table->most = is_hash ? std::min<std::uint32_t>(most, NW_MACHINE_ENTRIES) : most;
   tables().push_back(std::move(table));
 }
@@ -150,6 +153,7 @@ void* machine_add_inner(const void* map, __u32 value_size, __u32 most) {
   inner->value_size = value_size;
   inner->most = most;
   auto& outer = table_of(map);
+  known().emplace(inner.get(), inner.get());
   outer.inners.push_back(std::move(inner));
   return outer.inners.back().get();
 }
