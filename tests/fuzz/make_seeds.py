@@ -4,6 +4,7 @@
     make_seeds.py       writes them beside itself; the layouts are told in program_fuzzer.cc, image_fuzzer.cc and maps/policy.h
 """
 import os
+import re
 import socket
 import struct
 
@@ -153,9 +154,20 @@ def line(*words):
     return struct.pack("<16I", *(words + (0,) * (16 - len(words))))
 
 
+def header_of(**fields):
+    """By the names of maps/policy.h, so that a field that comes or goes there moves the others here too. The fuzzers make magic and version."""
+    with open(os.path.join(HERE, "../../../maps/policy.h"), encoding="utf-8") as text:
+        body = re.search(r"struct nw_image_header {(.*?)};", text.read(), re.DOTALL).group(1)
+    names = re.findall(r"__u32 (\w+);", body)
+    unknown = fields.keys() - set(names)
+    assert not unknown, f"struct nw_image_header has no {unknown}"
+    return line(*(fields.get(name, 0) for name in names))
+
+
 def image(roots, further, v4=(0, 1), v6_root=2, protocol=(3, 0)):
     """header | protocols 1..32 | endpoint 33..40, the same for all variants and chains | rules 41 | further lines from 42 on"""
-    header = line(0, 0, 1, FURTHER + len(further), v4[0], v4[1], v6_root, 1, 33, 1, 41, 4, 0xFFFFFFFF)
+    header = header_of(line_count=FURTHER + len(further), v4_root=v4[0], v4_class=v4[1], v6_root=v6_root, protocol_base=1, endpoint_base=33,
+                       endpoint_slots=1, rule_base=41, rule_count=4, chains=0xFFFFFFFF, needs=0xF)
     protocols = b"".join(line(*(protocol * 8)) for _ in range(32))
     rules = b"".join(struct.pack("<BBHI", verdict, reason, 0, counter)
                      for verdict, reason, counter in ((1, 1, 0), (0, 1, 1), (2, 0, NO_COUNTER), (3, 0, NO_COUNTER)))
