@@ -55,7 +55,7 @@ void fill_defaults(Options& options, const std::string& command) {
   const auto otherwise = [](auto& values, auto quick_values, auto values_of_full, bool quick) {
     if (values.empty()) values = quick ? quick_values : values_of_full;
   };
-  const bool by_packets = command != "control";
+  const bool by_packets = command != "control" && command != "node";
   using Sizes = std::vector<std::uint64_t>;
   using Names = std::vector<std::string>;
   otherwise(plan.workloads, Names{"acl", "set"}, kWorkloads, plan.quick);
@@ -134,6 +134,7 @@ int main(int argc, char** argv) {
       {"pktrate", "Packets a second on one core through a veth pair, beside other engines (root)", measure_pktrate},
       {"datapath", "Nanoseconds a packet spends in our programs, by kind, and the worst packet (root)", measure_datapath},
       {"control", "Time from a change to its enforcement, and memory (root)", measure_control},
+      {"node", "The same from changed resources on, by the whole engine, and the memory of each map (root)", measure_node},
       {"bulk", "Throughput of one TCP connection with our programs at tcx (root)", measure_bulk},
       {"targets", "What must be reached, beside what is: the table of bench/README.md (root)", measure_targets}};
   add_options(app, options);  // without a command: pktrate
