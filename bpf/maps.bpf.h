@@ -81,18 +81,18 @@ struct {
 
 NW_MAP_SHARED_ARRAY(nw_live, struct nw_live, 1);
 
-struct nw_rule_counts {
+struct nw_part {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, NW_RULE_COUNTS);
+  __uint(max_entries, NW_PART_COUNTS);
   __uint(key_size, sizeof(__u32));
   __uint(value_size, sizeof(struct nw_count));
 };
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-  __uint(max_entries, NW_MAX_RULE_COUNTERS / NW_RULE_COUNTS);
+  __uint(max_entries, NW_MAX_RULE_COUNTERS / NW_PART_COUNTS);
   __type(key, __u32);
-  __array(values, struct nw_rule_counts);
+  __array(values, struct nw_part);
 } nw_rule_counter SEC(".maps");
 
 struct {
@@ -120,10 +120,10 @@ struct {
 } nw_fragment SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, NW_MAX_INTERFACES * NW_DIRECTIONS * NW_REASON_SLOTS);
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, NW_MAX_INTERFACES * NW_DIRECTIONS * NW_REASON_SLOTS / NW_PART_COUNTS);
   __type(key, __u32);
-  __type(value, struct nw_count);
+  __array(values, struct nw_part);
 } nw_counter SEC(".maps");
 
 struct {

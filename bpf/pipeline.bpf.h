@@ -330,12 +330,9 @@ static __always_inline void judge_frame(void *ctx, __u32 is_xdp, const struct nw
 
 /* The scratch is another packet's: NW_REASON_FAULT_MAP. */
 static __always_inline void count_busy(__u32 interface_counter, __u32 direction, __u32 segments, __u32 length) {
-  __u32 index = nw_counter_index(interface_counter, direction, NW_REASON_FAULT_MAP);
-  struct nw_count *count = bpf_map_lookup_elem(&nw_counter, &index);
+  const struct packet packet = {.segments = segments, .length = length};
 
-  if (!count) return;
-  count->packets += segments;
-  count->bytes += length;
+  count_in(&nw_counter, nw_counter_index(interface_counter, direction, NW_REASON_FAULT_MAP), &packet);
 }
 
 static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 direction) {

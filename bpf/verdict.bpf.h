@@ -40,12 +40,12 @@ static __always_inline void count_add(struct nw_count *count, const struct packe
   count->bytes += packet->length;
 }
 
-/* NW_NO_RULE is in no entry. */
-static __always_inline void count_rule(const struct packet *packet, __u32 counter) {
-  __u32 entry = counter / NW_RULE_COUNTS, place = counter % NW_RULE_COUNTS;
-  void *counts = bpf_map_lookup_elem(&nw_rule_counter, &entry);
+/* A count of a map that lies in parts. NW_NO_RULE is in none. */
+static __always_inline void count_in(void *parts, __u32 index, const struct packet *packet) {
+  __u32 entry = index / NW_PART_COUNTS, place = index % NW_PART_COUNTS;
+  void *part = bpf_map_lookup_elem(parts, &entry);
 
-  if (counts) count_add(bpf_map_lookup_elem(counts, &place), packet);
+  if (part) count_add(bpf_map_lookup_elem(part, &place), packet);
 }
 
 /* Staged policies count by their rules, and where they would change the verdict. */
@@ -53,11 +53,11 @@ NW_GLOBAL int count_staged(const struct packet *packet, __u32 interface_counter,
   __u32 index;
 
   if (!packet || !judgement) return 0;
-  count_rule(packet, judgement->staged_counter);
+  count_in(&nw_rule_counter, judgement->staged_counter, packet);
   if (judgement->staged == verdict_of(&judgement->answer)) return 0;
   index = nw_counter_index(interface_counter, packet->direction & 1,
                            judgement->staged == NW_ALLOW ? NW_COUNT_STAGED_ALLOW : NW_COUNT_STAGED_DENY);
-  count_add(bpf_map_lookup_elem(&nw_counter, &index), packet);
+  count_in(&nw_counter, index, packet);
   return 0;
 }
 
@@ -66,8 +66,8 @@ static __always_inline void verdict_count(const struct packet *packet, __u32 int
 
   if (nw_record) verdict_record(judgement);
   index = nw_counter_index(interface_counter, packet->direction & 1, judgement->answer.reason & (NW_REASON_SLOTS - 1));
-  count_add(bpf_map_lookup_elem(&nw_counter, &index), packet);
-  if (judgement->answer.counter != NW_NO_RULE) count_rule(packet, judgement->answer.counter);
+  count_in(&nw_counter, index, packet);
+  if (judgement->answer.counter != NW_NO_RULE) count_in(&nw_rule_counter, judgement->answer.counter, packet);
   if (judgement->staged != NW_NEXT) count_staged(packet, interface_counter, judgement);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
-/* nw_counter:      PERCPU_ARRAY of struct nw_count; index nw_counter_index(interface.counter, direction, reason).
- * nw_rule_counter: ARRAY_OF_MAPS of PERCPU_ARRAYs of NW_RULE_COUNTS struct nw_count; slot i is value i % NW_RULE_COUNTS of entry
- *                  i / NW_RULE_COUNTS: packets that a rule decided (first packets of flows; later ones are `established`). Entries
- *                  are there from the first one on, as many as slots are in use.
+/* Counts lie in parts, so that a processor has memory for those that are in use only: nw_counter and nw_rule_counter are ARRAY_OF_MAPS of
+ * PERCPU_ARRAYs of NW_PART_COUNTS struct nw_count; count i is value i % NW_PART_COUNTS of entry i / NW_PART_COUNTS. Entries are there from
+ * the first one on, as many as are in use.
+ *
+ * nw_counter:      packets by interface, direction and reason: count nw_counter_index(interface.counter, direction, reason).
+ * nw_rule_counter: packets that a rule decided (first packets of flows; later ones are `established`): count of the rule's slot.
  * nw_ct_counter:   PERCPU_ARRAY of __u64 by NW_CT_COUNT_*. */
 #ifndef NW_COUNTERS_H
 #define NW_COUNTERS_H
@@ -23,7 +25,7 @@ static inline __u32 nw_counter_index(__u32 interface_counter, __u32 direction, _
   return (interface_counter * NW_DIRECTIONS + direction) * NW_REASON_SLOTS + reason;
 }
 
-#define NW_RULE_COUNTS 2048U
+#define NW_PART_COUNTS 2048U /* 16 interfaces */
 
 #define NW_CT_COUNT_FULL 0      /* nw_ct had no room: the flow stayed unconfirmed */
 #define NW_CT_COUNT_CREATED 1   /* entries made */

@@ -44,7 +44,7 @@ void program_announce_maps(void) {
   ANNOUNCE(nw_ct_new);
   ANNOUNCE(nw_ct_state);
   ANNOUNCE(nw_fragment);
-  ANNOUNCE(nw_counter);
+  ANNOUNCE_OUTER(nw_counter);
   ANNOUNCE(nw_ct_counter);
   ANNOUNCE(nw_event_state);
 }

@@ -217,8 +217,13 @@ bool run_hook(const Packet& packet, Frame& frame) {
   return answer == -1;
 }
 
+const void* counts_of_interfaces() {
+  const __u32 first = 0;
+  return bpf_map_lookup_elem(program_maps.counter, &first);
+}
+
 Outcome run(const Packet& packet, const Scene& scene, bool is_split) {
-  machine_reset(program_maps.counter);
+  machine_reset(counts_of_interfaces());
   const auto size = packet.frame.size();
   Frame frame(packet.frame, is_split ? std::min(packet.split, size) : size);
   Outcome outcome;
@@ -226,9 +231,9 @@ Outcome run(const Packet& packet, const Scene& scene, bool is_split) {
   const bool is_egress = packet.hook == kTcEgress || packet.hook == kTcForwarded;
   // What staged policies would change is counted beside the reason.
   for (const auto beside : {NW_COUNT_STAGED_DENY, NW_COUNT_STAGED_ALLOW})
-    machine_forget(program_maps.counter, nw_counter_index(kCounter, is_egress ? NW_EGRESS : NW_INGRESS, beside));
+    machine_forget(counts_of_interfaces(), nw_counter_index(kCounter, is_egress ? NW_EGRESS : NW_INGRESS, beside));
   std::uint32_t index = 0;
-  const auto* count = static_cast<const nw_count*>(machine_only_entry(program_maps.counter, &index));
+  const auto* count = static_cast<const nw_count*>(machine_only_entry(counts_of_interfaces(), &index));
   if (!scene.is_governed) {
     fuzz::require(!count && outcome.allow, "an interface without host endpoint is left alone");
     return outcome;
@@ -262,7 +267,8 @@ std::vector<Outcome> run_all(const Scene& scene, bool is_split, bool changes_pla
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   program_announce_maps();
-  machine_put_inner(program_maps.rule_counter, 0, machine_add_inner(program_maps.rule_counter, sizeof(nw_count), NW_RULE_COUNTS));
+  for (const auto* map : {program_maps.counter, program_maps.rule_counter})
+    machine_put_inner(map, 0, machine_add_inner(map, sizeof(nw_count), NW_PART_COUNTS));
   return 0;
 }
 

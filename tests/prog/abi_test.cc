@@ -31,8 +31,8 @@ struct Layout {
 
 #define MEMBER(type, member) Member{#member, offsetof(type, member), sizeof(type::member)}
 
-// The parts of a policy image are not here: the object keeps no types of what it reaches by casts. Both sides walk them by one text
-// (maps/policy_walk.h).
+// The parts of a policy image and counts are not here: the object keeps no types of what it reaches by casts. Both sides walk an image by one
+// text (maps/policy_walk.h).
 std::vector<Layout> layouts() {
   return {
       {"nw_stamp", sizeof(nw_stamp), {MEMBER(nw_stamp, magic), MEMBER(nw_stamp, abi_version), MEMBER(nw_stamp, netns_cookie)}},
@@ -65,7 +65,6 @@ std::vector<Layout> layouts() {
        {MEMBER(nw_fragment_key, source), MEMBER(nw_fragment_key, destination), MEMBER(nw_fragment_key, id),
         MEMBER(nw_fragment_key, ifindex), MEMBER(nw_fragment_key, protocol), MEMBER(nw_fragment_key, direction),
         MEMBER(nw_fragment_key, pad)}},
-      {"nw_count", sizeof(nw_count), {MEMBER(nw_count, packets), MEMBER(nw_count, bytes)}},
       {"nw_recorded", sizeof(nw_recorded),
        {MEMBER(nw_recorded, reason), MEMBER(nw_recorded, verdict), MEMBER(nw_recorded, counter), MEMBER(nw_recorded, logged),
         MEMBER(nw_recorded, staged), MEMBER(nw_recorded, staged_counter)}},
@@ -120,7 +119,7 @@ TEST_CASE("keys and values of the maps have the sizes of their structs", "[abi]"
                                         Sizes{maps.nw_ct, sizeof(nw_ct_key), sizeof(nw_ct_entry)},
                                         Sizes{maps.nw_ct_new, 4, sizeof(nw_ct_slot)}, Sizes{maps.nw_ct_bucket, 4, sizeof(nw_ct_bucket)}, Sizes{maps.nw_ct_state, 4, sizeof(nw_ct_state)},
                                         Sizes{maps.nw_fragment, sizeof(nw_fragment_key), 8},
-                                        Sizes{maps.nw_counter, 4, sizeof(nw_count)}, Sizes{maps.nw_recorded, 4, sizeof(nw_recorded)}}) {
+                                        Sizes{maps.nw_recorded, 4, sizeof(nw_recorded)}}) {
     CAPTURE(bpf_map__name(map));
     CHECK(bpf_map__key_size(map) == key);
     CHECK(bpf_map__value_size(map) == value);

@@ -116,7 +116,7 @@ TEST_CASE("a bank that goes live again has what changed in both images since", "
 
 TEST_CASE("a rule counts in its own slot, whichever part of the counters that is in", "[image]") {
   Lab lab;
-  constexpr std::uint32_t kSlot = 3 * NW_RULE_COUNTS + 5;
+  constexpr std::uint32_t kSlot = 3 * NW_PART_COUNTS + 5;
   REQUIRE(lab.datapath().reserve_rule_counters(kSlot + 1));
   auto lines = image_of(standard_policy()).lines;
   const auto header = *reinterpret_cast<const nw_image_header*>(lines.data());
@@ -134,6 +134,24 @@ TEST_CASE("a rule counts in its own slot, whichever part of the counters that is
   CHECK(lab.send(Hook::tc_ingress, Ethernet{} / Ipv4{} / Tcp{.destination = 80}) == allowed(kPolicy));
   ++before.at(kSlot);
   CHECK(packets() == before);
+}
+
+TEST_CASE("an interface counts in its own block, whichever part of the counters that is in", "[image]") {
+  Lab lab;
+  const Bytes frame = Ethernet{} / Ipv4{} / Tcp{.destination = 80};
+  for (const auto block : {std::uint32_t{17}, std::uint32_t{NW_MAX_INTERFACES - 1}}) {
+    const auto packets = [&](std::uint32_t of) {
+      const auto counts = lab.datapath().counters(of);
+      REQUIRE(counts);
+      return (*counts)[nw_counter_index(0, NW_INGRESS, kPolicy)].packets;
+    };
+    const auto own = packets(block), others = packets(block % 16);
+    const auto run = lab.datapath().run(Hook::tc_ingress, frame, nw_interface{.endpoint = 0, .counter = block, .flags = 0, .pad = 0}, 1);
+    REQUIRE(run);
+    CHECK(packets(block) == own + 1);
+    CHECK(packets(block % 16) == others);
+  }
+  CHECK_FALSE(lab.datapath().counters(NW_MAX_INTERFACES));
 }
 
 TEST_CASE("an address is the host's own by its own entry, though another one has its line of the cache", "[image]") {

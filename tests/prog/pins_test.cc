@@ -352,9 +352,9 @@ TEST_CASE("rule counters keep their counts when they grow", "[pins]") {
   REQUIRE(datapath.reserve_rule_counters(10));
   const auto before = datapath.rule_counters();
   REQUIRE(before);
-  REQUIRE(datapath.reserve_rule_counters(3 * NW_RULE_COUNTS));
+  REQUIRE(datapath.reserve_rule_counters(3 * NW_PART_COUNTS));
   const auto after = datapath.rule_counters();
   REQUIRE(after);
-  CHECK(after->size() == 3 * NW_RULE_COUNTS);
+  CHECK(after->size() == 3 * NW_PART_COUNTS);
   CHECK(after->size() > before->size());
 }

@@ -25,56 +25,82 @@ Result<std::vector<nw_count>> read_counts(int fd, __u32 first, __u32 count) {
   return sums;
 }
 
-}  // namespace
-
-Result<std::vector<nw_count>> Datapath::counters(std::uint32_t interface_counter) const {
-  if (interface_counter >= NW_MAX_INTERFACES) return fail(Errc::limit, "no such block of counters");
-  return read_counts(state_->map(state_->skeleton->maps.nw_counter), nw_counter_index(interface_counter, 0, 0),
-                     NW_DIRECTIONS * NW_REASON_SLOTS);
-}
-
-Status Datapath::clear_counters(std::uint32_t interface_counter) {
-  if (interface_counter >= NW_MAX_INTERFACES) return fail(Errc::limit, "no such block of counters");
-  const std::vector<nw_count> zeros(static_cast<std::size_t>(cpu_count()));
-  const __u32 first = nw_counter_index(interface_counter, 0, 0);
-  for (__u32 index = first; index < first + NW_DIRECTIONS * NW_REASON_SLOTS; ++index)
-    if (bpf_map_update_elem(state_->map(state_->skeleton->maps.nw_counter), &index, zeros.data(), BPF_ANY) != 0)
-      return fail(errno_error("clear counters", errno));
-  return {};
-}
-
-Status Datapath::State::open_rule_counters() {
-  const int outer = map(skeleton->maps.nw_rule_counter);
-  for (std::uint32_t i = 0; i < NW_MAX_RULE_COUNTERS / NW_RULE_COUNTS; ++i) {
-    if (i == rule_counters.size()) rule_counters.emplace_back();
-    auto opened = inner_map(outer, i, rule_counters[i]);
+// Those that are there.
+Status open_parts(int outer, std::uint32_t most, std::vector<Fd>& known) {
+  for (std::uint32_t i = 0; i < most / NW_PART_COUNTS; ++i) {
+    if (i == known.size()) known.emplace_back();
+    auto opened = inner_map(outer, i, known[i]);
     if (opened) continue;
-    rule_counters.resize(i);
+    known.resize(i);
     if (opened.error().sys_errno == ENOENT) break;
     return fail(opened.error());
   }
   return {};
 }
 
-Status Datapath::reserve_rule_counters(std::uint32_t slots) {
-  if (slots > NW_MAX_RULE_COUNTERS) return fail(Errc::limit, "more rules than counters: " + std::to_string(slots));
-  auto& have = state_->rule_counters;
+// Room for `counts` of them.
+Status reserve_parts(int outer, std::uint32_t counts, std::vector<Fd>& have) {
   std::vector<Fd> made;
-  while ((have.size() + made.size()) * NW_RULE_COUNTS < slots) {
-    made.emplace_back(bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "nw_rule_counts", sizeof(__u32), sizeof(nw_count), NW_RULE_COUNTS, nullptr));
-    if (!made.back().valid()) return fail(errno_error("create rule counters", errno));
+  while ((have.size() + made.size()) * NW_PART_COUNTS < counts) {
+    made.emplace_back(bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "nw_part", sizeof(__u32), sizeof(nw_count), NW_PART_COUNTS, nullptr));
+    if (!made.back().valid()) return fail(errno_error("create counters", errno));
   }
-  if (auto done = put_inner_maps(state_->map(state_->skeleton->maps.nw_rule_counter), static_cast<std::uint32_t>(have.size()), made); !done)
-    return fail(std::move(done.error()).in("rule counters"));
+  if (auto done = put_inner_maps(outer, static_cast<std::uint32_t>(have.size()), made); !done) return done;
   for (auto& map : made) have.push_back(std::move(map));
   return {};
 }
 
+Status clear_counts(const Fd& part, __u32 first, __u32 count) {
+  const std::vector<nw_count> zeros(static_cast<std::size_t>(cpu_count()));
+  for (__u32 index = first; index < first + count; ++index)
+    if (bpf_map_update_elem(part.get(), &index, zeros.data(), BPF_ANY) != 0) return fail(errno_error("clear counters", errno));
+  return {};
+}
+
+constexpr std::uint32_t kBlock = NW_DIRECTIONS * NW_REASON_SLOTS;  // of an interface; never in two parts
+static_assert(NW_PART_COUNTS % kBlock == 0);
+
+}  // namespace
+
+Status Datapath::State::open_counters() {
+  if (auto opened = open_parts(map(skeleton->maps.nw_counter), NW_MAX_INTERFACES * kBlock, counters); !opened) return opened;
+  return open_parts(map(skeleton->maps.nw_rule_counter), NW_MAX_RULE_COUNTERS, rule_counters);
+}
+
+Status Datapath::State::reserve_counters(std::uint32_t interface_counter) {
+  if (interface_counter >= NW_MAX_INTERFACES) return fail(Errc::limit, "no such block of counters");
+  if (auto done = reserve_parts(map(skeleton->maps.nw_counter), (interface_counter + 1) * kBlock, counters); !done)
+    return fail(std::move(done.error()).in("counters of interfaces"));
+  return {};
+}
+
+Result<std::vector<nw_count>> Datapath::counters(std::uint32_t interface_counter) const {
+  if (interface_counter >= NW_MAX_INTERFACES) return fail(Errc::limit, "no such block of counters");
+  if (auto opened = state_->open_counters(); !opened) return fail(opened.error());
+  const auto first = nw_counter_index(interface_counter, 0, 0);
+  const auto& parts = state_->counters;
+  if (first / NW_PART_COUNTS >= parts.size()) return std::vector<nw_count>(kBlock);  // nothing is counted there yet
+  return read_counts(parts[first / NW_PART_COUNTS].get(), first % NW_PART_COUNTS, kBlock);
+}
+
+Status Datapath::clear_counters(std::uint32_t interface_counter) {
+  if (auto done = state_->reserve_counters(interface_counter); !done) return done;
+  const auto first = nw_counter_index(interface_counter, 0, 0);
+  return clear_counts(state_->counters[first / NW_PART_COUNTS], first % NW_PART_COUNTS, kBlock);
+}
+
+Status Datapath::reserve_rule_counters(std::uint32_t slots) {
+  if (slots > NW_MAX_RULE_COUNTERS) return fail(Errc::limit, "more rules than counters: " + std::to_string(slots));
+  if (auto done = reserve_parts(state_->map(state_->skeleton->maps.nw_rule_counter), slots, state_->rule_counters); !done)
+    return fail(std::move(done.error()).in("rule counters"));
+  return {};
+}
+
 Result<std::vector<nw_count>> Datapath::rule_counters() const {
-  if (auto opened = state_->open_rule_counters(); !opened) return fail(opened.error());
+  if (auto opened = state_->open_counters(); !opened) return fail(opened.error());
   std::vector<nw_count> all;
   for (const auto& map : state_->rule_counters) {
-    auto part = read_counts(map.get(), 0, NW_RULE_COUNTS);
+    auto part = read_counts(map.get(), 0, NW_PART_COUNTS);
     if (!part) return part;
     all.insert(all.end(), part->begin(), part->end());
   }
@@ -82,13 +108,9 @@ Result<std::vector<nw_count>> Datapath::rule_counters() const {
 }
 
 Status Datapath::clear_rule_counter(std::uint32_t slot) {
-  const auto& maps = state_->rule_counters;
-  if (slot / NW_RULE_COUNTS >= maps.size()) return fail(Errc::not_found, "there is no such rule counter");
-  const std::vector<nw_count> zeros(static_cast<std::size_t>(cpu_count()));
-  const __u32 place = slot % NW_RULE_COUNTS;
-  if (bpf_map_update_elem(maps[slot / NW_RULE_COUNTS].get(), &place, zeros.data(), BPF_ANY) != 0)
-    return fail(errno_error("clear a rule counter", errno));
-  return {};
+  const auto& parts = state_->rule_counters;
+  if (slot / NW_PART_COUNTS >= parts.size()) return fail(Errc::not_found, "there is no such rule counter");
+  return clear_counts(parts[slot / NW_PART_COUNTS], slot % NW_PART_COUNTS, 1);
 }
 
 Result<std::vector<std::uint64_t>> Datapath::conntrack_counters() const {

@@ -45,6 +45,8 @@ nw_addr to_addr(const Address& address) {
 // What is in a cache is in its table too: it goes before the table's entry changes, and comes after.
 Result<std::size_t> Datapath::set_interfaces(const std::map<std::uint32_t, nw_interface>& by_ifindex) {
   if (auto settled = settle(); !settled) return fail(settled.error());
+  for (const auto& [ifindex, entry] : by_ifindex)
+    if (auto done = state_->reserve_counters(entry.counter); !done) return fail(done.error());
   const auto mapped = Mapped::writable(state_->map(state_->skeleton->maps.nw_if_cache), sizeof(InterfaceWords));
   if (!mapped) return fail(mapped.error());
   auto* words = mapped->as<std::uint64_t>();
@@ -59,6 +61,7 @@ Result<std::size_t> Datapath::set_interfaces(const std::map<std::uint32_t, nw_in
 }
 
 Status Datapath::State::put_interface(std::uint32_t ifindex, const nw_interface& entry) {
+  if (auto done = reserve_counters(entry.counter); !done) return done;
   const auto mapped = Mapped::writable(map(skeleton->maps.nw_if_cache), sizeof(InterfaceWords));
   if (!mapped) return fail(mapped.error());
   auto& word = mapped->as<std::uint64_t>()[nw_interface_line(ifindex)];

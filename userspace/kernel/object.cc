@@ -280,7 +280,7 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
   if (state->adopted && !options.inspect)
     if (auto hinted = state->hint_confirmed(); !hinted) return fail(hinted.error());
   // All that is in maps of maps, while that is allowed.
-  if (auto opened = state->open_rule_counters(); !opened) return fail(opened.error());
+  if (auto opened = state->open_counters(); !opened) return fail(opened.error());
   for (std::uint32_t bank = 0; bank < NW_BANKS; ++bank)
     if (auto opened = state->open_chunks(bank); !opened) return fail(opened.error());
   state->unsettled = state->adopted;  // who made the policy live may have had no time to wait

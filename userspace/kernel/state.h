@@ -42,7 +42,7 @@ struct Datapath::State {
   std::map<std::pair<std::uint32_t, Hook>, Fd> links;  // without pins the links live here
   // Inner maps. To open one by its number takes CAP_SYS_ADMIN, which a daemon has given up after its start.
   std::array<std::vector<Fd>, NW_BANKS> chunks;  // of the policy image
-  std::vector<Fd> rule_counters;
+  std::vector<Fd> counters, rule_counters;      // parts
   bool unsettled = false;                        // packets may still see an older policy
   bool last_given = false;                       // the live image is of this process,
   std::optional<std::vector<LineRange>> standby_changes;  // and the other bank lacks no more than this
@@ -64,7 +64,8 @@ struct Datapath::State {
   Status put_interface(std::uint32_t ifindex, const nw_interface& entry);  // interface_maps.cc
   Status hint_confirmed();  // conntrack.cc
   Status renew_hint();
-  Status open_rule_counters();  // those that are there; counters.cc
+  Status open_counters();  // those that are there; counters.cc
+  Status reserve_counters(std::uint32_t interface_counter);
   // Returns when every packet is through that was at work when it was called; inner_maps.cc.
   Status wait_for_packets();
 };
