@@ -9,6 +9,8 @@
 namespace nodewall::compile {
 namespace {
 
+constexpr std::uint64_t kFewUses = 64;
+
 std::uint64_t hash_of(std::uint32_t set) { return mix_hash(mix_hash(0x6e6f6465, set), 0x77616c6c); }
 
 Runs::const_iterator run_of(const Runs& runs, std::uint32_t id) {  // the first that does not end before it
@@ -86,20 +88,37 @@ void ClassTable::add_set(std::vector<std::uint32_t> ids) {
   sets.push_back(runs_of(ids));
 }
 
+void ClassTable::add_use(std::uint32_t set) {
+  if (uses_.size() <= set) uses_.resize(sets.size());
+  ++uses_[set];
+  ++all_uses_;
+}
+
+std::uint64_t ClassTable::uses(std::span<const std::uint32_t> some) const {
+  std::uint64_t total = 0;
+  for (const auto set : some) total += 1U + (set < uses_.size() ? uses_[set] : 0U);
+  return total;
+}
+
 std::optional<std::uint32_t> ClassTable::twin(std::uint32_t id, std::uint32_t first, std::uint32_t last) {
   know_backgrounds();
   const auto own = sets_with(id);
   SparePool* best = nullptr;
   std::vector<std::uint32_t> differences, best_differences;
+  constexpr auto kNone = ~std::uint64_t{0};
+  std::uint64_t least = kNone, least_with_empty = kNone;
   for (auto& pool : pools) {
-    if (pool.next == pool.end || pool.background < first || pool.background > last) continue;
+    if (pool.background < first || pool.background > last) continue;
     differences.clear();
     std::ranges::set_symmetric_difference(own, pool.sets, std::back_inserter(differences));
-    if (best != nullptr && differences.size() >= best_differences.size()) continue;
+    const auto changes = uses(differences);
+    least_with_empty = std::min(least_with_empty, changes);
+    if (pool.next == pool.end || changes >= least) continue;
+    least = changes;
     best = &pool;
     std::swap(differences, best_differences);
   }
-  if (best == nullptr) return std::nullopt;
+  if (best == nullptr || least > least_with_empty + kFewUses + all_uses_ / 32) return std::nullopt;
   const auto made = best->next++;
   for (const auto set : best_differences) {
     toggle(sets[set], made);

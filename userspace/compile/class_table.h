@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -36,20 +37,25 @@ class ClassTable {
 
   // The class of values of `id` that come into `set`, or go out of it. Nothing: there is no such class, and no spare one.
   std::optional<std::uint32_t> moved(std::uint32_t id, std::uint32_t set, std::uint32_t first, std::uint32_t last);
-  // A class like `id`, out of the pool that suits best. Pools of classes from `first` to `last` only.
+  // A class like `id`, out of the pool from where least depends on the sets that it comes into or leaves. Pools of classes from `first` to
+  // `last` only. Nothing: no spare class, or none that would not change very much more than one of a pool that is empty by now.
   std::optional<std::uint32_t> twin(std::uint32_t id, std::uint32_t first, std::uint32_t last);
 
   void add_set(std::vector<std::uint32_t> ids);  // spare classes come by themselves
+  void add_use(std::uint32_t set);               // so much more depends on which classes are in it
 
   [[nodiscard]] std::vector<std::uint32_t> take_dirty();  // sets whose classes changed; sorted
 
  private:
   [[nodiscard]] bool differ_only_in(std::uint32_t a, std::uint32_t b, std::uint32_t set) const;
   [[nodiscard]] std::vector<std::uint32_t> sets_with(std::uint32_t id) const;
+  [[nodiscard]] std::uint64_t uses(std::span<const std::uint32_t> sets) const;
   void know_backgrounds();
   void sign();
 
   std::vector<std::uint32_t> dirty_;
+  std::vector<std::uint32_t> uses_;  // by set, beside one
+  std::uint64_t all_uses_ = 0;
   bool knows_backgrounds_ = false;
   // For each class a hash of the sets it is in: finds the class that could be it; the sets themselves are compared.
   std::vector<std::uint64_t> signature_;

@@ -1,6 +1,7 @@
 // Compilation::build(): flatten -> classes -> diagrams -> lines.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "compile/compilation.h"
 
@@ -26,10 +27,11 @@ const resolve::ResolvedRule& last_rule(const Chain& chain) {
   return *last->rule;
 }
 
-// How many spare classes a dimension gets beside `classes`: no more than fit without another digit.
+// How many spare classes a dimension gets beside `classes`. As a rule no more than fit without another digit; where next to none do, and
+// there are so many classes that to begin anew takes long, another digit.
 std::uint32_t spare_classes(std::uint32_t classes, std::uint32_t most) {
   std::uint64_t room = kFan;
-  while (room < classes) room *= kFan;
+  while (room < classes || (classes > kFan * kFan && room - classes < classes / 32)) room *= kFan;
   return static_cast<std::uint32_t>(std::min<std::uint64_t>({room - classes, most - std::min(classes, most), classes / 8 + 16}));
 }
 
@@ -40,22 +42,27 @@ std::uint32_t most_frequent_class(const Partition<Pos>& partition) {
   return static_cast<std::uint32_t>(std::ranges::max_element(pieces) - pieces.begin());
 }
 
-// The classes that hold most ports of TCP, and of UDP: there ports are that rules begin to mention.
-std::vector<std::uint32_t> large_port_classes(const Partition<std::uint32_t>& pieces) {
-  constexpr std::size_t kMost = 8;
+// The class that has most of the values from `first` to `last`.
+std::uint32_t largest_class(const Partition<std::uint32_t>& pieces, std::uint32_t first, std::uint32_t last) {
+  std::map<std::uint32_t, std::uint32_t> sizes;
+  const auto begin = static_cast<std::size_t>(std::ranges::upper_bound(pieces.starts, first) - pieces.starts.begin() - 1);
+  for (auto i = begin; i < pieces.starts.size() && pieces.starts[i] <= last; ++i) {
+    const auto end = i + 1 < pieces.starts.size() ? std::min(pieces.starts[i + 1] - 1, last) : last;
+    sizes[pieces.classes[i]] += end - std::max(pieces.starts[i], first) + 1;
+  }
+  return std::ranges::max_element(sizes, {}, [](const auto& it) { return it.second; })->first;
+}
+
+// Where rules begin to mention ports, in TCP and in UDP, no class is far from one of these in what sets it is in: of the privileged ports
+// and of each 16th of all the class that has most of them. One that is it several times counts as often.
+std::vector<std::uint32_t> port_backgrounds(const Partition<std::uint32_t>& pieces) {
+  constexpr std::uint32_t kPart = kPorts / kFan, kPrivileged = 1024;
   std::vector<std::uint32_t> found{most_frequent_class(pieces)};
   for (const std::uint32_t protocol : {6U, 17U}) {
-    std::map<std::uint32_t, std::uint32_t> ports;
-    const auto first = std::ranges::upper_bound(pieces.starts, protocol << 16) - pieces.starts.begin() - 1;
-    for (auto i = static_cast<std::size_t>(first); i < pieces.starts.size() && pieces.starts[i] >> 16 <= protocol; ++i) {
-      const auto end = i + 1 < pieces.starts.size() ? std::min(pieces.starts[i + 1], (protocol + 1) << 16) : (protocol + 1) << 16;
-      ports[pieces.classes[i]] += end - std::max(pieces.starts[i], protocol << 16);
-    }
-    std::vector<std::pair<std::uint32_t, std::uint32_t>> by_size;
-    for (const auto& [id, size] : ports) by_size.emplace_back(size, id);
-    std::ranges::sort(by_size, std::greater());
-    for (std::size_t i = 0; i < by_size.size() && i < kMost; ++i)
-      if (std::ranges::find(found, by_size[i].second) == found.end()) found.push_back(by_size[i].second);
+    const auto base = protocol << 16;
+    found.push_back(largest_class(pieces, base, base + kPrivileged - 1));
+    for (auto first = base; first < base + kPorts; first += kPart)
+      found.push_back(largest_class(pieces, first == base ? base + kPrivileged : first, first + kPart - 1));
   }
   return found;
 }
@@ -147,13 +154,17 @@ void Compilation::share_port_numbers(PortClasses& ports) {
   auto& table = ports.table;
   table.count = ports.pieces.class_count;
   table.sets = std::move(ports.pieces.by_set);
-  auto backgrounds = large_port_classes(ports.pieces);
-  auto spare = spare_classes(table.count, NW_MAX_L4_CLASSES);
-  backgrounds.resize(std::min<std::size_t>(backgrounds.size(), spare / 8 + 1));
-  spare /= static_cast<std::uint32_t>(backgrounds.size());
+  const auto backgrounds = port_backgrounds(ports.pieces);
+  const auto spare = spare_classes(table.count, NW_MAX_L4_CLASSES);
+  std::map<std::uint32_t, std::uint32_t> shares;
+  for (std::size_t i = 0; i < backgrounds.size(); ++i)
+    shares[backgrounds[i]] += static_cast<std::uint32_t>(spare * (i + 1) / backgrounds.size() - spare * i / backgrounds.size());
+  // In the order of the ports: what a range of ports has of them is then one run.
   for (const auto background : backgrounds) {
-    table.pools.push_back({.background = background, .next = table.count, .end = table.count + spare});
-    table.count += spare;
+    const auto share = std::exchange(shares[background], 0);
+    if (share == 0) continue;
+    table.pools.push_back({.background = background, .next = table.count, .end = table.count + share});
+    table.count += share;
   }
   table.spread_backgrounds();
 }
@@ -162,7 +173,10 @@ void Compilation::share_port_numbers(PortClasses& ports) {
 void Compilation::share_numbers() {
   const auto classes = v4_.class_count + v6_.class_count;
   const auto spare = spare_classes(classes, kMostAddressClasses);
-  const auto spare_v4 = static_cast<std::uint32_t>(std::uint64_t{spare} * v4_.class_count / classes);
+  // A family with few classes gets some too.
+  const auto least = std::min(spare / 4, 64U);
+  const auto share_v4 = static_cast<std::uint32_t>(std::uint64_t{spare} * v4_.class_count / classes);
+  const auto spare_v4 = std::clamp(share_v4, least, spare - least);
   first_v6_ = v4_.class_count + spare_v4;
   addresses_.count = classes + spare;
   addresses_.pools = {{.background = most_frequent_class(v4_), .next = v4_.class_count, .end = first_v6_},
@@ -177,6 +191,12 @@ void Compilation::share_numbers() {
   addresses_.spread_backgrounds();
   share_port_numbers(l4_);
   share_port_numbers(source_ports_);
+  for (const auto& chain : chains_)
+    for (const auto& segment : chain.segments)
+      for (const auto& term : segment.terms) {
+        if (term.criteria.l4 != kAny) l4_.table.add_use(term.criteria.l4);
+        if (term.criteria.source_port != kAny) source_ports_.table.add_use(term.criteria.source_port);
+      }
   const std::array counts = {addresses_.count, addresses_.count, l4_.table.count, source_ports_.table.count};
   for (unsigned i = 0; i < kDimensions; ++i) classes_.everything[i] = {{0, counts[i] - 1}};
   diagrams_ = std::make_unique<Diagrams>(counts);

@@ -112,6 +112,40 @@ TEST_CASE("hundreds of edits of many rules are taken over, and the image does no
   CHECK(most < 3 * first + 20000);
 }
 
+// Half of the rules are about all ports of TCP or of UDP, and each needs a line for every class that comes into these. New ports of TCP take
+// classes that are in them already, as long as there are any; then everything is compiled anew, and there are again.
+TEST_CASE("another port touches few lines, however many rules are about all ports of its protocol") {
+  std::vector<resolve::AddressSet> sets;
+  std::vector<resolve::ResolvedRule> rules;
+  for (std::uint32_t i = 0; i < 1600; ++i) {
+    sets.push_back({{Cidr{Address::v4(0x0a000000U + i * 64U), 26}}});
+    auto& made = rules.emplace_back(rule(model::Action::Allow, "p", static_cast<std::int32_t>(i)));
+    made.source.in = {i};
+    made.protocols.reset();
+    made.protocols.set(i % 2 == 0 ? 6 : 17);
+    if (i % 4 < 2) made.destination.ports = {{model::PortRange{static_cast<std::uint16_t>(1 + i), static_cast<std::uint16_t>(i < 800 ? 1 + i : 60000)}}};
+  }
+  auto policy = one_endpoint(std::move(sets), std::move(rules));
+  const auto slots = assign_slots({}, policy);
+  Compiler compiler;
+  std::size_t kept = 0, most = 0;
+  for (std::uint32_t round = 0; round < 300; ++round) {
+    const auto next = std::make_shared<const resolve::Resolved>(policy);
+    REQUIRE(compiler.update(next, slots));
+    std::size_t lines = 0;
+    if (compiler.changes()) {
+      ++kept;
+      for (const auto& range : *compiler.changes()) lines += range.count;
+    }
+    most = std::max(most, lines);
+    auto& changed = policy.endpoints[0].chains[NW_CHAIN_INGRESS].tiers[0].rules[round * 4 % 1600];
+    const auto port = static_cast<std::uint16_t>(3000 + round * 37);
+    changed.destination.ports = {{model::PortRange{port, port}}};
+  }
+  CHECK(kept > 280);
+  CHECK(most < 800);
+}
+
 TEST_CASE("members that come and go by the thousand in a few places leave the address tables as a fresh compilation makes them") {
   for (const auto family : {Family::v4, Family::v6}) {
     Random random(12);
