@@ -273,6 +273,17 @@ void Combination::combine_parts(CombineContext& context) {
   if (!folded_.empty()) edge_ = diagrams.least(edge_, diagrams.build(dimension, folded_));
 }
 
+void Combination::append_edges(std::vector<Edge>& edges) const {
+  for (const auto& part : parts_) {
+    edges.push_back(part.inside);
+    if (part.inner) part.inner->append_edges(edges);
+  }
+  for (const auto& it : narrow_) edges.push_back(it.edge);
+  for (const auto& it : folded_) edges.push_back(it.edge);
+  for (const auto& it : broad_) edges.push_back(it.edge);
+  edges.push_back(edge_);
+}
+
 Edge Combination::evaluate(CombineContext& context) {
   if (!changed_) return edge_;
   refresh_insides(context);

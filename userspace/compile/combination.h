@@ -53,6 +53,7 @@ class Combination {
   void add(const Item& item);
   void touch(const DirtyPredicates& dirty, const Diagrams::Order& order);
   Edge evaluate(CombineContext& context);
+  void append_edges(std::vector<Edge>& edges) const;  // the diagrams that the next evaluate() begins with
 
  private:
   struct PartState {

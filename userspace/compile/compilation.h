@@ -88,6 +88,7 @@ class Compilation {
   bool update_lists(std::span<const std::vector<TermChange>> changes, const DirtyPredicates& dirty);
   bool write_list(std::size_t list, const std::array<Edge, 3>& before);
   void write_entries(std::size_t list);
+  [[nodiscard]] std::size_t with_spare_nodes(std::size_t nodes) const;
   void collect_garbage();
 
   // classes_update.cc
@@ -122,6 +123,7 @@ class Compilation {
   ImageLines lines_;
   std::unique_ptr<DiagramWriter> writer_;
   std::size_t built_nodes_ = 0, built_predicates_ = 0, built_lines_ = 0;
+  std::size_t most_nodes_ = 0;  // before those are forgotten that nothing leads to
 };
 
 }  // namespace nodewall::compile

@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t kMostChangedMembers = 4096;  // of all sets; more are compiled anew
 constexpr std::size_t kMostChangedRules = 256;
 // What may gather beside what a compilation began with.
-constexpr std::size_t kSpareNodes = 1U << 15, kSparePredicates = 4096, kSpareLines = 16384;
+constexpr std::size_t kSparePredicates = 4096, kSpareLines = 16384;
 
 // What a rule is called and does: the rule table has it.
 bool same_head(const resolve::ResolvedRule& a, const resolve::ResolvedRule& b) {
@@ -201,21 +201,30 @@ void Compilation::write_entries(std::size_t list) {
       }
 }
 
+std::size_t Compilation::with_spare_nodes(std::size_t nodes) const { return nodes + nodes / 2 + limits_.spare_nodes; }
+
+// First of the image, then, with what is written, of the diagrams.
 void Compilation::collect_garbage() {
-  if (writer_->written_since_collection() < 2048 + writer_->nodes_in_image() / 4) return;
-  std::vector<Edge> roots;
+  const bool many_nodes = diagrams_->nodes_in_use() > most_nodes_;
+  if (!many_nodes && writer_->written_since_collection() < limits_.spare_nodes / 16 + writer_->nodes_in_image() / 4) return;
+  std::vector<Edge> kept;
   for (std::size_t list = 0; list < lists_.size(); ++list)
-    if (entries_[list].default_rule != NW_SLOT_UNUSED) roots.insert(roots.end(), roots_[list].edges().begin(), roots_[list].edges().end());
-  writer_->collect_garbage(roots);
+    if (entries_[list].default_rule != NW_SLOT_UNUSED) kept.insert(kept.end(), roots_[list].edges().begin(), roots_[list].edges().end());
+  writer_->collect_garbage(kept);
+  if (!many_nodes) return;
+  for (const auto& roots : roots_) roots.append_edges(kept);
+  diagrams_->keep_only(kept);
+  most_nodes_ = with_spare_nodes(diagrams_->nodes_in_use());
 }
 
 void Compilation::expect_updates() {
   lines_.note_changes();
-  diagrams_->make_room(built_nodes_ / 2 + kSpareNodes);
+  most_nodes_ = with_spare_nodes(diagrams_->nodes_in_use());
+  diagrams_->make_room(most_nodes_ - diagrams_->nodes_in_use());
 }
 
 bool Compilation::is_worn() const {
-  return diagrams_->node_count() > built_nodes_ + built_nodes_ / 2 + kSpareNodes || predicates_.count() > 2 * built_predicates_ + kSparePredicates ||
+  return most_nodes_ > 2 * with_spare_nodes(built_nodes_) || predicates_.count() > 2 * built_predicates_ + kSparePredicates ||
          lines_.size() > built_lines_ + built_lines_ / 2 + kSpareLines;
 }
 

@@ -49,13 +49,13 @@ void Diagrams::set_order(const Order& order) {
 }
 
 void Diagrams::set_limits(DiagramLimits limits) {
-  most_nodes_ = std::min(nodes_.size() + limits.nodes, kMostNodes);
+  most_nodes_ = std::min(nodes_in_use() + limits.nodes, kMostNodes);
   steps_left_ = limits.steps;
   exhausted_ = false;
 }
 
 bool Diagrams::step() {
-  if (steps_left_ == 0 || nodes_.size() >= most_nodes_) exhausted_ = true;
+  if (steps_left_ == 0 || nodes_in_use() >= most_nodes_) exhausted_ = true;
   if (!exhausted_) --steps_left_;
   return !exhausted_;
 }
@@ -80,22 +80,31 @@ Edge Diagrams::intern(unsigned dimension, unsigned digit, const std::array<Edge,
     made.least = std::min(made.least, is_node(edge) ? node(edge).least : edge);
     made.greatest = std::max(made.greatest, is_node(edge) ? node(edge).greatest : edge);
   }
-  nodes_.push_back(made);
-  table_[slot] = {hash, static_cast<std::uint32_t>(nodes_.size())};
+  auto index = static_cast<std::uint32_t>(nodes_.size());
+  if (free_.empty()) {
+    nodes_.push_back(made);
+  } else {
+    index = free_.back();
+    free_.pop_back();
+    nodes_[index] = made;
+  }
+  table_[slot] = {hash, index + 1};
   if (nodes_.size() * 2 > table_.size()) grow_table();
-  return 0x80000000U | static_cast<std::uint32_t>(nodes_.size() - 1);
+  return 0x80000000U | index;
+}
+
+void Diagrams::put(const Slot& entry) {
+  const auto mask = table_.size() - 1;
+  auto slot = entry.hash & mask;
+  while (table_[slot].node != 0) slot = (slot + 1) & mask;
+  table_[slot] = entry;
 }
 
 void Diagrams::grow_table() {
   std::vector<Slot> old(table_.size() * 2);
   old.swap(table_);
-  const auto mask = table_.size() - 1;
-  for (const auto& it : old) {
-    if (it.node == 0) continue;
-    auto slot = it.hash & mask;
-    while (table_[slot].node != 0) slot = (slot + 1) & mask;
-    table_[slot] = it;
-  }
+  for (const auto& it : old)
+    if (it.node != 0) put(it);
   if (cache_.size() >= kMostCache) return;
   std::vector<Cached> known(cache_.size() * 2);
   known.swap(cache_);
@@ -106,6 +115,44 @@ void Diagrams::grow_table() {
 void Diagrams::make_room(std::size_t nodes) {
   nodes_.reserve(nodes_.size() + nodes);
   while ((nodes_.size() + nodes) * 2 > table_.size()) grow_table();
+}
+
+void Diagrams::keep_below(Edge edge, std::vector<bool>& kept) const {
+  if (!is_node(edge) || kept[node_index(edge)]) return;
+  kept[node_index(edge)] = true;
+  for (const auto next : node(edge).edges) keep_below(next, kept);
+}
+
+// What operations on kept diagrams made is asked for again: where many are put together pair by pair, what one changes meets it.
+void Diagrams::keep_results(std::vector<bool>& kept) const {
+  const auto is_kept = [&](Edge edge) { return !is_node(edge) || kept[node_index(edge)]; };
+  std::vector<const Cached*> open;
+  for (const auto& known : cache_)
+    if (!is_kept(known.result)) open.push_back(&known);
+  for (std::size_t before = 0; before != open.size();) {
+    before = open.size();
+    std::erase_if(open, [&](const Cached* known) {
+      if (!is_kept(known->a) || !is_kept(known->b)) return false;
+      keep_below(known->result, kept);
+      return true;
+    });
+  }
+}
+
+void Diagrams::keep_only(std::span<const Edge> roots) {
+  std::vector<bool> kept(nodes_.size(), false);
+  for (const auto root : roots) keep_below(root, kept);
+  keep_results(kept);
+  const auto is_kept = [&](Edge edge) { return !is_node(edge) || kept[node_index(edge)]; };
+  for (auto& known : cache_)
+    if (!is_kept(known.a) || !is_kept(known.b) || !is_kept(known.result)) known = {};
+  std::vector<Slot> old(table_.size());
+  old.swap(table_);
+  for (const auto& it : old)
+    if (it.node != 0 && kept[it.node - 1]) put(it);
+  free_.clear();
+  for (std::uint32_t index = 0; index < nodes_.size(); ++index)
+    if (!kept[index]) free_.push_back(index);
 }
 
 // Where on a path a node stands; leaves are last.

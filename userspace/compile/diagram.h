@@ -2,7 +2,8 @@
 //
 // A diagram is an Edge: a leaf (bit 31 clear) or a node (bit 31 set). A node looks at four bits of one class number (a digit) and
 // has 16 edges. Nodes are stored once for each content (so two diagrams that decide alike are the same edge), never change, and a
-// node whose edges are all equal is not made. On a path the dimensions come in the order of set_order(), high digits first.
+// node whose edges are all equal is not made. On a path the dimensions come in the order of set_order(), high digits first. Nodes stay
+// until keep_only() leaves them out; then their numbers are others'.
 //
 // Leaves are ordered, and of two the lesser decides:
 //   rule i of the rule table: 2 i + 1;  "pass to the next tier", written before rule i: 2 i;  no match: kNothing
@@ -61,11 +62,14 @@ class Diagrams {
 
   [[nodiscard]] bool exhausted() const { return exhausted_; }
   [[nodiscard]] const Node& node(Edge edge) const { return nodes_[node_index(edge)]; }
-  [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }
+  [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }  // an index is less than that
+  [[nodiscard]] std::size_t nodes_in_use() const { return nodes_.size() - free_.size(); }
   [[nodiscard]] std::uint32_t class_count(unsigned dimension) const { return counts_[dimension]; }
   [[nodiscard]] unsigned digits(unsigned dimension) const { return digits_[dimension]; }
   void make_room(std::size_t nodes);  // for so many more: they are made without a pause
   void set_limits(DiagramLimits limits);  // for what is made from now on; ends exhaustion
+  // Forgets the nodes that are neither below one of `roots` nor below what is known of operations on such.
+  void keep_only(std::span<const Edge> roots);
 
  private:
   enum Operation : std::uint32_t { kLeast, kFollowPass, kFollowNothing };
@@ -80,7 +84,10 @@ class Diagrams {
   };
 
   Edge intern(unsigned dimension, unsigned digit, const std::array<Edge, kFan>& edges);
+  void put(const Slot& entry);  // into table_
   void grow_table();
+  void keep_below(Edge edge, std::vector<bool>& kept) const;
+  void keep_results(std::vector<bool>& kept) const;
   [[nodiscard]] unsigned rank(Edge edge) const;
   [[nodiscard]] Cached& cached(Edge a, Edge b, std::uint32_t operation);
   Edge build_digit(unsigned dimension, unsigned digit, std::uint64_t base, std::span<const Entry> entries);
@@ -92,6 +99,7 @@ class Diagrams {
   std::array<unsigned, kDimensions> digits_;
   std::array<unsigned, kDimensions> rank_{0, 1, 2, 3};
   std::vector<Node> nodes_;
+  std::vector<std::uint32_t> free_;  // indices
   std::vector<Slot> table_;    // open addressing
   std::vector<Cached> cache_;  // direct mapped: a lost entry costs time only
   std::uint32_t order_ = 0;    // a number for each order of dimensions: results are shaped by it

@@ -195,6 +195,14 @@ bool Roots::update_root(std::size_t number, std::span<const TermChange> changes,
   return made.has_value();
 }
 
+void Roots::append_edges(std::vector<Edge>& edges) const {
+  edges.insert(edges.end(), edges_.begin(), edges_.end());
+  for (const auto& root : roots_) {
+    edges.push_back(root.edge);
+    for (const auto& segment : root.segments) segment.combination.append_edges(edges);
+  }
+}
+
 bool Roots::update(std::span<const TermChange> changes, const DirtyPredicates& dirty, const RootContext& context) {
   for (const auto& change : changes) {
     const auto kind_after = kind(change.after, context.predicates);

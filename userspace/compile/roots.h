@@ -38,6 +38,7 @@ class Roots {
   // False: it takes a build() of the whole chain.
   bool update(std::span<const TermChange> changes, const DirtyPredicates& dirty, const RootContext& context);
   [[nodiscard]] const std::array<Edge, 3>& edges() const { return edges_; }
+  void append_edges(std::vector<Edge>& edges) const;  // the diagrams that the next update() begins with
 
  private:
   enum Kind : std::uint8_t { kSources, kDestinations, kBoth, kNeither, kKinds };

@@ -67,6 +67,7 @@ struct LineRange {
 struct CompileLimits {
   std::size_t diagram_nodes = std::size_t{6} << 20;
   std::uint64_t diagram_steps = std::uint64_t{1} << 24;
+  std::size_t spare_nodes = std::size_t{1} << 15;  // that nobody needs any more and a Compiler keeps, beside half of what it needs
 };
 
 Result<TableImage> compile(const resolve::Resolved& resolved, const Slots& slots, const CompileLimits& limits = {});
