@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::size_t kMostNewMembers = 4096;  // of a set that is new
 
+// Where members of IPv4 stand among those of IPv6.
+constexpr Address kMappedV4{.bytes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, .family = Family::v6};
+
 Cidr shorter(const Cidr& net, std::uint8_t prefix) { return Cidr{net.address, prefix}.masked(); }
 
 // Does a member of the sorted list cover the network, other than itself, or the network a member?
@@ -20,7 +23,7 @@ bool overlaps(const CidrList& members, const Cidr& net) {
     const auto* found = members.at_or_after(wide);
     if (found != nullptr && *found == wide) return true;
   }
-  if (net.address.family == Family::v6 && net.prefix <= 96) return true;  // IPv4 members may stand between: not looked at
+  if (net.contains(kMappedV4)) return true;  // IPv4 members stand between: not looked at
   const auto* next = members.after(net);
   return next != nullptr && net.contains(next->address);
 }

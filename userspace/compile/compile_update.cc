@@ -36,6 +36,30 @@ bool same_tiers(const resolve::ChainPolicy& a, const resolve::ChainPolicy& b) {
   return std::ranges::equal(a.tiers, b.tiers, same) && a.profile_rules.size() == b.profile_rules.size();
 }
 
+// Goes over the terms of a list with its rules: most have one.
+class TermWalk {
+ public:
+  struct Place {
+    std::size_t segment = 0;
+    Term* term = nullptr;  // none: the rule has no term
+  };
+
+  explicit TermWalk(std::vector<Segment>& segments) : segments_(segments) {}
+
+  Place next(const resolve::ResolvedRule& rule) {
+    while (segment_ < segments_.size() && at_ == segments_[segment_].terms.size()) {
+      ++segment_;
+      at_ = 0;
+    }
+    if (segment_ == segments_.size() || segments_[segment_].terms[at_].rule != &rule) return {};
+    return {segment_, &segments_[segment_].terms[at_++]};
+  }
+
+ private:
+  std::vector<Segment>& segments_;
+  std::size_t segment_ = 0, at_ = 0;
+};
+
 }  // namespace
 
 // The sets that the next policy has in the places of the old ones. In the middle sets may have come or gone: rules that look at these
@@ -111,34 +135,30 @@ bool Compilation::match_rules(std::size_t list, const resolve::ChainPolicy& poli
                               std::vector<TermChange>& changes) {
   const auto& before = *lists_[list].policy;
   if (!same_tiers(before, policy)) return false;
-  auto& segments = chains_[list].segments;
-  std::size_t segment = 0, at = 0;
-  const auto next_term = [&](const resolve::ResolvedRule& rule) -> Term* {
-    while (segment < segments.size() && at == segments[segment].terms.size()) {
-      ++segment;
-      at = 0;
-    }
-    return segment < segments.size() && segments[segment].terms[at].rule == &rule ? &segments[segment].terms[at] : nullptr;
-  };
+  TermWalk terms(chains_[list].segments);
+  const auto& looked_at = chains_[list].looked_at;
   const auto match = [&](const resolve::ResolvedRule& old, const resolve::ResolvedRule& rule) {
-    auto* term = next_term(old);
-    if (term != nullptr) {
-      ++at;
-      term->rule = &rule;
-    }
-    if (!same_head(old, rule)) return false;
+    const auto at = terms.next(old);
+    if (at.term != nullptr) at.term->rule = &rule;
     if (same_match(old, rule, old_ids, predicates_.networks.ids())) return true;
     if (rule.action == model::Action::Log && !lists_[list].log) return true;
-    if (term == nullptr) return false;  // it was not looked at
+    if (at.term == nullptr || changes.size() == kMostChangedRules) return false;
     const auto criteria = predicates_.of(rule);
-    if (!criteria || *criteria == Criteria{} || changes.size() == kMostChangedRules) return false;
-    if (*criteria != term->criteria) changes.push_back({.segment = segment, .leaf = term->leaf, .before = term->criteria, .after = *criteria});
-    term->criteria = *criteria;
+    if (!criteria || *criteria == Criteria{}) return false;
+    if (*criteria == at.term->criteria) return true;
+    changes.push_back({.segment = at.segment, .leaf = at.term->leaf, .before = at.term->criteria, .after = *criteria});
+    at.term->criteria = *criteria;
     return true;
   };
-  for (std::size_t tier = 0; tier < policy.tiers.size(); ++tier)
-    if (!std::ranges::equal(before.tiers[tier].rules, policy.tiers[tier].rules, match)) return false;
-  return std::ranges::equal(before.profile_rules, policy.profile_rules, match);
+  for (std::size_t tier = 0; tier <= policy.tiers.size(); ++tier) {
+    const bool is_profiles = tier == policy.tiers.size();
+    const auto& old = is_profiles ? before.profile_rules : before.tiers[tier].rules;
+    const auto& fresh = is_profiles ? policy.profile_rules : policy.tiers[tier].rules;
+    if (!std::ranges::equal(old, fresh, same_head)) return false;
+    const auto count = looked_at.empty() ? fresh.size() : tier < looked_at.size() ? looked_at[tier] : 0;
+    if (!std::ranges::equal(std::span(old).first(count), std::span(fresh).first(count), match)) return false;
+  }
+  return true;
 }
 
 bool Compilation::update(std::shared_ptr<const resolve::Resolved> next) {

@@ -22,6 +22,7 @@ Tier flatten_tier(const resolve::ResolvedTier& tier, std::uint32_t direction, Pr
   Tier made;
   bool passes = tier.end == model::TierAction::Pass;
   for (const auto& rule : tier.rules) {
+    ++made.looked_at;
     if (rule.action == model::Action::Log) continue;
     const auto criteria = predicates.of(rule);
     if (!criteria) continue;
@@ -53,6 +54,7 @@ Tier flatten_profiles(const std::vector<resolve::ResolvedRule>& rules, std::uint
                       RuleTable& table) {
   Tier made;
   for (const auto& rule : rules) {
+    ++made.looked_at;
     if (rule.action == model::Action::Log) continue;
     const auto criteria = predicates.of(rule);
     if (!criteria) continue;
@@ -82,6 +84,7 @@ Tier flatten_list_log(std::span<const resolve::ResolvedRule> rules, bool passes,
   const auto logged = table.key({.origin = {}, .verdict = NW_LOG, .reason = NW_REASON_NONE});
   Tier made;
   for (const auto& rule : rules) {
+    ++made.looked_at;
     const auto criteria = predicates.of(rule);
     if (!criteria) continue;
     const auto key = is_log(rule) ? logged : passes && rule.action == model::Action::Pass ? kPassKey : next_key(table);
@@ -107,9 +110,9 @@ FlatPolicy flatten(const resolve::ChainPolicy& policy, resolve::ChainEnd end, st
   switch (end) {
     case resolve::ChainEnd::profiles: flat.tiers.push_back(flatten_profiles(policy.profile_rules, direction, predicates, table)); break;
     case resolve::ChainEnd::open:
-      flat.tiers.push_back({.steps = {}, .end_key = table.key({.origin = {}, .verdict = NW_ALLOW, .reason = NW_REASON_FORWARDED})});
+      flat.tiers.push_back({.steps = {}, .end_key = table.key({.origin = {}, .verdict = NW_ALLOW, .reason = NW_REASON_FORWARDED}), .looked_at = 0});
       break;
-    case resolve::ChainEnd::next: flat.tiers.push_back({.steps = {}, .end_key = next_key(table)}); break;
+    case resolve::ChainEnd::next: flat.tiers.push_back({.steps = {}, .end_key = next_key(table), .looked_at = 0}); break;
   }
   return flat;
 }
@@ -151,6 +154,7 @@ Chain chain_of(const FlatPolicy& policy, const std::vector<std::uint32_t>& numbe
   chain.segments.emplace_back();
   std::size_t at = 0;
   for (const auto& tier : policy.tiers) {
+    chain.looked_at.push_back(tier.looked_at);
     auto& segment = chain.segments.back();
     for (const auto& step : tier.steps) {
       const bool pass = step.key == kPassKey;

@@ -29,6 +29,7 @@ struct Segment {
 struct Chain {
   std::vector<Segment> segments;
   std::uint32_t default_rule = NW_SLOT_UNUSED;  // where nothing decides; unused: the chain says nothing
+  std::vector<std::size_t> looked_at;           // by tier, profiles last: so many rules; behind them none can make a difference
 };
 
 // The same before the rule table is numbered: keys in the place of leaves.
@@ -40,6 +41,7 @@ struct Step {
 struct Tier {
   std::vector<Step> steps;
   std::optional<std::uint32_t> end_key;
+  std::size_t looked_at = 0;  // rules
 };
 struct FlatPolicy {
   std::vector<Tier> tiers;  // the last one ends in a key; tiers that can't be reached are left out

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <functional>
 
 #include "compile/compiler.h"
 #include "oracle/oracle.h"
@@ -77,7 +78,7 @@ struct Answers {
 };
 
 struct Counts {
-  std::size_t changes = 0, kept = 0, refused = 0;
+  std::size_t changes = 0, kept = 0, refused = 0, longest = 0;  // the longest row of changes that were taken over
 };
 
 // One policy after the other. What fresh compilations refuse, a compiler may still know how to do; nothing else is refused.
@@ -86,6 +87,7 @@ void tell(Random& random, const CompileLimits& limits, int steps, Counts& counts
   Story story(random);
   Slots slots;
   Banks banks;
+  std::size_t row = 0;
   for (int step = 0; step < steps; ++step) {
     CAPTURE(step);
     const auto& policy = story.policy();
@@ -95,7 +97,9 @@ void tell(Random& random, const CompileLimits& limits, int steps, Counts& counts
     const auto fresh = compile(*next, slots, limits);
     ++counts.changes;
     if (done) {
+      row = compiler.changes() ? row + 1 : 0;
       counts.kept += compiler.changes() ? 1 : 0;
+      counts.longest = std::max(counts.longest, row);
       banks.take(compiler.image(), compiler.changes());
       const Answers answers{*next, compiler.image(), slots};
       for (int i = 0; i < 16; ++i)
@@ -135,7 +139,7 @@ TEST_CASE("after any sequence of changes a compiler's image answers as a fresh o
   });
   CHECK(counts.kept * 3 > counts.changes);  // or nothing was tried
   CHECK(counts.refused == 0);
-  std::cout << counts.kept << " of " << counts.changes << " changes were taken over\n";
+  std::cout << counts.kept << " of " << counts.changes << " changes were taken over, up to " << counts.longest << " in a row\n";
 }
 
 TEST_CASE("a policy that is too large in the middle of a sequence leaves nothing behind") {
@@ -147,6 +151,49 @@ TEST_CASE("a policy that is too large in the middle of a sequence leaves nothing
   CHECK(counts.kept * 10 > counts.changes);
   CHECK(counts.refused * 20 > counts.changes);
   std::cout << counts.refused << " of " << counts.changes << " policies were refused, " << counts.kept << " changes taken over\n";
+}
+
+// A chain that logs, of a policy with an end in the middle.
+resolve::Resolved logging_policy() {
+  resolve::Resolved policy;
+  for (const auto* net : {"10.1.0.0/16", "2001:db8:1::/64", "2001:db8:2::/64"}) policy.sets.push_back({{cidr(net)}});
+  auto& endpoint = policy.endpoints.emplace_back();
+  endpoint.host_endpoint = "hep";
+  auto& tier = endpoint.chains[NW_CHAIN_INGRESS].tiers.emplace_back();
+  tier.name = "default";
+  for (std::int32_t index = 0; index < 5; ++index) tier.rules.push_back(rule(model::Action::Allow, "p", index));
+  tier.rules[0].action = model::Action::Log;
+  tier.rules[0].source.in = {0};
+  for (const resolve::SetIndex set : {0, 1, 2}) tier.rules[set == 2 ? 4 : set + 1].source.in = {set};
+  for (const auto index : {0, 1, 2, 4}) tier.rules[static_cast<std::size_t>(index)].protocols.reset().set(6);
+  return policy;
+}
+
+TEST_CASE("a change is taken over: of a rule behind the last Log rule, of one that no packet comes to, of networks of IPv6 of any length") {
+  auto policy = logging_policy();
+  auto& rules = policy.endpoints[0].chains[NW_CHAIN_INGRESS].tiers[0].rules;
+  const auto slots = assign_slots({}, policy);
+  Compiler compiler;
+  REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), slots));
+  const auto port = [](std::uint16_t number) { return std::vector{model::PortRange{number, number}}; };
+  const std::vector<std::function<void()>> changes = {
+      [&] { rules[1].destination.ports = port(80); },
+      [&] { rules[4].destination.ports = port(80); },
+      [&] { policy.sets[1].members = policy.sets[1].members.with(cidr("2001:db8:1:1::/64")); },
+      [&] { policy.sets[1].members = policy.sets[1].members.with(cidr("2002::/16")); },
+      [&] { rules[0].destination.ports = port(80); },
+      [&] { policy.sets[1].members = {cidr("2001:db8::/32")}; },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    CAPTURE(i);
+    changes[i]();
+    REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), slots));
+    CHECK(compiler.changes());
+    const Answers answers{policy, compiler.image(), slots};
+    for (const auto* source : {"2001:db8:1::1", "2001:db8:1:1::1", "2001:db8:2::1", "2002::1", "2003::1"})
+      for (const std::uint16_t number : {80, 81}) answers.compare(0, packet(source, "2001:db8:f::1", 6, number), nullptr);
+    for (const std::uint16_t number : {80, 81}) answers.compare(0, packet("10.1.0.1", "10.0.0.1", 6, number), nullptr);
+  }
 }
 
 // What a set was is not what it is: in the same change a set may become what another one was.
