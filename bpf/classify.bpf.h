@@ -19,7 +19,7 @@ struct judgement {
   __u32 logged;            /* 1 << chain: a Log rule of it comes before what decided it */
   __u32 staged;            /* verdict with the staged policies, NW_NEXT: not asked */
   __u32 staged_decided;    /* the chain that would decide */
-  __u32 staged_counter;    /* rule counter slot of the staged rule that would, NW_NO_RULE */
+  __u32 staged_counter;    /* rule counter slot of the staged rule that would, NW_NO_COUNTER */
   __u32 chains;            /* the image's: see struct nw_image_header */
 };
 
@@ -178,7 +178,7 @@ static __always_inline void ask_staged(const struct scene *scene, __u32 way, str
   if (decided == NO_CHAIN) answer_at_end(&judgement->answer);
   judgement->staged = judgement->answer.verdict == NW_ALLOW ? NW_ALLOW : NW_DENY;
   judgement->staged_decided = decided;
-  judgement->staged_counter = judgement->answer.staged ? judgement->answer.counter : NW_NO_RULE;
+  judgement->staged_counter = judgement->answer.staged ? judgement->answer.counter : NW_NO_COUNTER;
 }
 
 #define CHAIN_BITS(variant) (((1U << NW_CHAINS) - 1) << ((variant) * NW_CHAINS))
@@ -190,7 +190,7 @@ NW_GLOBAL int ask_beside(const struct scene *scene, __u32 way, struct judgement 
   enforced = judgement->answer;
   judgement->logged = 0;
   judgement->staged = NW_NEXT;
-  judgement->staged_counter = NW_NO_RULE;
+  judgement->staged_counter = NW_NO_COUNTER;
   if (judgement->chains & CHAIN_BITS(NW_VARIANT_LOG)) ask_log(scene, way, judgement);
   if (judgement->chains & CHAIN_BITS(NW_VARIANT_STAGED)) ask_staged(scene, way, judgement);
   judgement->answer = enforced;

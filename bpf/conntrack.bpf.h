@@ -217,9 +217,9 @@ NW_GLOBAL int conntrack_masqueraded(const struct packet *packet, const struct nw
   if (!packet || !settings || packet->later_fragment || packet->is_icmp_error) return 0;
   state = packet_is_first(packet) ? CT_NEW : conntrack_lookup(packet, settings, generation);
   if (state == CT_NEW)
-    conntrack_open(packet, settings, NW_CT_FORWARDED, NW_NO_RULE, generation);
+    conntrack_open(packet, settings, NW_CT_FORWARDED, NW_NO_COUNTER, generation);
   else if (state != CT_KNOWN)
-    conntrack_rejudged(packet, 1, NW_NO_RULE, generation);
+    conntrack_rejudged(packet, 1, NW_NO_COUNTER, generation);
   return 0;
 }
 

@@ -124,7 +124,7 @@ static __always_inline void forget_beside(struct judgement *judgement) {
   judgement->logged &= 1U << NW_CHAIN_UNTRACKED_INGRESS | 1U << NW_CHAIN_UNTRACKED_EGRESS;
   if (judgement->staged_decided == NW_CHAIN_UNTRACKED_INGRESS || judgement->staged_decided == NW_CHAIN_UNTRACKED_EGRESS) return;
   judgement->staged = NW_NEXT;
-  judgement->staged_counter = NW_NO_RULE;
+  judgement->staged_counter = NW_NO_COUNTER;
 }
 
 /* A flow of an older policy. Its first packet is asked about again: this one, or the one that this one answers. */
@@ -142,7 +142,7 @@ static __always_inline void judge_again(const struct packet *packet, const struc
   conntrack_rejudged(packet, allowed, judgement->answer.counter, scene->live.generation);
   if (!allowed) return;
   judgement->answer.reason = NW_REASON_ESTABLISHED;
-  judgement->answer.counter = NW_NO_RULE;
+  judgement->answer.counter = NW_NO_COUNTER;
 }
 
 /* An address of the host, or one of its broadcast addresses, as the source of what comes from outside: whatever policy says of it, nobody
@@ -154,7 +154,7 @@ NW_GLOBAL int refuse_own_source(const struct packet *packet, struct judgement *j
   source = packet->source;
   if (!bpf_map_lookup_elem(&nw_local, &source)) return 0;
   judgement->answer.reason = NW_REASON_MARTIAN;
-  judgement->answer.counter = NW_NO_RULE;
+  judgement->answer.counter = NW_NO_COUNTER;
   if (judgement->staged == NW_ALLOW) judgement->staged = NW_DENY;
   return 0;
 }
@@ -168,7 +168,7 @@ static __always_inline void refuse_spoofed(const struct packet *packet, const st
 static __always_inline void judge_known(struct judgement *judgement) {
   judgement->answer.verdict = NW_ALLOW;
   judgement->answer.reason = NW_REASON_ESTABLISHED;
-  judgement->answer.counter = NW_NO_RULE;
+  judgement->answer.counter = NW_NO_COUNTER;
 }
 
 /* Conntrack and policy. Fills the judgement. */
@@ -200,9 +200,9 @@ static __always_inline void judge_flow(const struct packet *packet, const struct
     judgement->answer.reason = NW_REASON_FAILSAFE;
     if (state == CT_NEW) {
       refuse_spoofed(packet, scene, judgement);
-      if (judgement->answer.reason == NW_REASON_FAILSAFE) conntrack_open(packet, settings, NW_CT_FAILSAFE, NW_NO_RULE, scene->live.generation);
+      if (judgement->answer.reason == NW_REASON_FAILSAFE) conntrack_open(packet, settings, NW_CT_FAILSAFE, NW_NO_COUNTER, scene->live.generation);
     } else {
-      conntrack_rejudged(packet, 1, NW_NO_RULE, scene->live.generation);
+      conntrack_rejudged(packet, 1, NW_NO_COUNTER, scene->live.generation);
     }
     return;
   }
@@ -234,7 +234,7 @@ static __always_inline void judge_icmp_error(void *ctx, __u32 is_xdp, const stru
       judgement->answer.reason == NW_REASON_FORWARDED)
     reason = NW_REASON_FORWARDED;
   judgement->answer.reason = reason;
-  judgement->answer.counter = NW_NO_RULE;
+  judgement->answer.counter = NW_NO_COUNTER;
 }
 
 /* No enforced policy of the interface is about the packet: what is wrong with its headers is its receiver's affair. */
@@ -300,9 +300,9 @@ static __always_inline int interface_of(__u32 ifindex, struct nw_interface *inte
 
 static __always_inline void scratch_begin(struct scratch *scratch, __u32 ifindex, __u32 direction) {
   const struct packet packet = {.ifindex = ifindex, .direction = direction};
-  const struct judgement judgement = {.answer = {.verdict = NW_DENY, .reason = NW_REASON_FAULT_MAP, .counter = NW_NO_RULE},
+  const struct judgement judgement = {.answer = {.verdict = NW_DENY, .reason = NW_REASON_FAULT_MAP, .counter = NW_NO_COUNTER},
                                       .staged = NW_NEXT,
-                                      .staged_counter = NW_NO_RULE};
+                                      .staged_counter = NW_NO_COUNTER};
 
   scratch->packet = packet;
   scratch->judgement = judgement;

@@ -40,7 +40,7 @@ static __always_inline void count_add(struct nw_count *count, const struct packe
   count->bytes += packet->length;
 }
 
-/* A count of a map that lies in parts. NW_NO_RULE is in none. */
+/* A count of a map that lies in parts. NW_NO_COUNTER is in none. */
 static __always_inline void count_in(void *parts, __u32 index, const struct packet *packet) {
   __u32 entry = index / NW_PART_COUNTS, place = index % NW_PART_COUNTS;
   void *part = bpf_map_lookup_elem(parts, &entry);
@@ -67,7 +67,7 @@ static __always_inline void verdict_count(const struct packet *packet, __u32 int
   if (nw_record) verdict_record(judgement);
   index = nw_counter_index(interface_counter, packet->direction & 1, judgement->answer.reason & (NW_REASON_SLOTS - 1));
   count_in(&nw_counter, index, packet);
-  if (judgement->answer.counter != NW_NO_RULE) count_in(&nw_rule_counter, judgement->answer.counter, packet);
+  if (judgement->answer.counter != NW_NO_COUNTER) count_in(&nw_rule_counter, judgement->answer.counter, packet);
   if (judgement->staged != NW_NEXT) count_staged(packet, interface_counter, judgement);
 }
 

@@ -21,6 +21,7 @@
 #define NW_MAX_LOCAL_ADDRESSES 65536
 #define NW_MAX_FAILSAFE_NETS 4096
 #define NW_MAX_RULE_COUNTERS 1048576 /* most rule slots */
+#define NW_NO_COUNTER 0xffffffffU    /* in the place of a rule slot: none */
 #define NW_MAX_FRAGMENTS 16384
 #define NW_MAX_EXTENSION_HEADERS 8   /* IPv6 headers walked before the packet is dropped */
 #define NW_MAX_EXTENSION_BYTES 256

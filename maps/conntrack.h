@@ -53,12 +53,11 @@ struct nw_ct_entry {
   __u64 created_ns; /* CLOCK_MONOTONIC (coarse) */
   __u64 seen_ns;    /* last packet; written when it changes by more than a millisecond */
   __u32 generation; /* policy generation that admitted it last */
-  __u32 rule;       /* rule counter slot that admitted it, NW_NO_RULE if none */
+  __u32 rule;       /* rule counter slot that admitted it, NW_NO_COUNTER if none */
   __u32 ifindex;    /* where the first packet was judged */
   __u32 flags;      /* NW_CT_* */
 };
 NW_ASSERT_SIZE(struct nw_ct_entry, 32);
-#define NW_NO_RULE 0xffffffffU
 
 /* A flow has its place in one bucket: a cache line that says whether the flow can be in nw_ct_new, and whether it can be in nw_ct. So a packet of
  * no flow costs that line.

@@ -189,7 +189,6 @@ struct nw_image_rule {
   __u8 pad;
   __u32 counter; /* rule counter slot; NW_NO_COUNTER with NW_NEXT and NW_LOG */
 };
-#define NW_NO_COUNTER 0xffffffffU
 NW_ASSERT_SIZE(struct nw_image_rule, 8);
 
 #endif

@@ -17,6 +17,8 @@
 #include <set>
 #include <string_view>
 
+#include "kernel/datapath.h"
+
 namespace {
 
 template <typename Function>
@@ -132,11 +134,6 @@ std::string text_of(int command, const bpf_attr& attr) {
   }
 }
 
-// Maps that outlive a process: a program's own data has a dot in its name.
-bool outlives(std::string_view name) {
-  return name.starts_with("nw_") && name.find('.') == name.npos && name != "nw_recorded" && name != "nw_scratch";
-}
-
 std::set<__u32> pinned_maps_of(const bpf_attr& load) {
   std::set<__u32> ids;
   const auto* instructions = reinterpret_cast<const bpf_insn*>(load.insns);
@@ -145,7 +142,7 @@ std::set<__u32> pinned_maps_of(const bpf_attr& load) {
     if (it.code != (BPF_LD | BPF_IMM | BPF_DW)) continue;
     bpf_map_info info{};
     const bool is_map = it.src_reg == BPF_PSEUDO_MAP_FD || it.src_reg == BPF_PSEUDO_MAP_VALUE;
-    if (is_map && read_info(it.imm, info) && outlives(info.name)) ids.insert(info.id);
+    if (is_map && read_info(it.imm, info) && nodewall::kernel::is_pinned_map(info.name)) ids.insert(info.id);
     ++i;
   }
   return ids;
@@ -163,7 +160,7 @@ std::set<__u32> pinned_maps_of(int program, const bpf_prog_info& known) {
     attr.map_id = id;
     const int fd = static_cast<int>(real_bpf(BPF_MAP_GET_FD_BY_ID, &attr, sizeof attr));
     if (fd < 0) continue;
-    if (outlives(map_name(fd))) ids.insert(id);
+    if (nodewall::kernel::is_pinned_map(map_name(fd))) ids.insert(id);
     close(fd);
   }
   return ids;

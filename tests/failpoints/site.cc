@@ -9,6 +9,7 @@
 #include "engine/state_file.h"
 #include "engine/verify.h"
 #include "harness/report.h"
+#include "kernel/datapath.h"
 #include "resolve/endpoint_policy.h"
 
 namespace failpoints {
@@ -48,8 +49,7 @@ const std::set<std::string>& pinned_maps() {
     REQUIRE(skeleton != nullptr);
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton->obj) {
-      const std::string name = bpf_map__name(map);
-      if (name.starts_with("nw_") && name != "nw_recorded" && name != "nw_scratch" && name.find('.') == name.npos) found.insert(name);
+      if (nodewall::kernel::is_pinned_map(bpf_map__name(map))) found.insert(bpf_map__name(map));
     }
     nodewall_bpf__destroy(skeleton);
     return found;

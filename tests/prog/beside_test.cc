@@ -77,7 +77,7 @@ TEST_CASE("staged policies are judged and counted beside, and decide nothing", "
     CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
     CHECK(lab.last().staged == NW_DENY);
     const auto staged = lab.last().staged_counter;
-    REQUIRE(staged != NW_NO_RULE);
+    REQUIRE(staged != NW_NO_COUNTER);
     REQUIRE(staged != lab.last().rule_counter);
     lab.forget_flows();
     const auto counts = lab.datapath().rule_counters();
@@ -88,7 +88,7 @@ TEST_CASE("staged policies are judged and counted beside, and decide nothing", "
     CHECK(lab.send(hook, syn(80)) == allowed(kPolicy));
     CHECK(lab.send(hook, syn(81)) == allowed(kPolicy));
     CHECK(lab.last().staged == NW_ALLOW);
-    CHECK(lab.last().staged_counter == NW_NO_RULE);
+    CHECK(lab.last().staged_counter == NW_NO_COUNTER);
     CHECK(lab.send(hook, syn(80, kAck)) == allowed(kKnown));
     CHECK(lab.last().staged == NW_NEXT);
     CHECK(lab.packets(NW_INGRESS, NW_COUNT_STAGED_DENY) == before + 2);

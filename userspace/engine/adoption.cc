@@ -184,7 +184,7 @@ ConntrackSeed conntrack_seed(const OpenFlow& flow, std::uint64_t now_ns, std::ui
   seed.entry.created_ns = now_ns;
   seed.entry.seen_ns = now_ns;
   seed.entry.generation = generation;
-  seed.entry.rule = NW_NO_RULE;
+  seed.entry.rule = NW_NO_COUNTER;
   seed.entry.ifindex = ifindex;
   seed.entry.flags = NW_CT_REPLIED | NW_CT_ADOPTED;
   if (flow.from_host) seed.entry.flags |= NW_CT_FROM_HOST;

@@ -84,10 +84,10 @@ struct RunContext {        // what a packet has beside its bytes, at tc
 struct TestRun {           // one packet through the real program
   std::int32_t return_code = 0;
   std::uint32_t reason = 0;  // of the last repeat; NW_REASON_NO_ENDPOINT if no interface entry was there
-  std::uint32_t rule_counter = NW_NO_RULE;
+  std::uint32_t rule_counter = NW_NO_COUNTER;
   bool logged = false;                  // a Log rule comes before what decided
   std::uint32_t staged = NW_NEXT;       // verdict with the staged policies, NW_NEXT if no chain that was asked has any
-  std::uint32_t staged_counter = NW_NO_RULE;  // rule counter slot of the staged rule that would decide
+  std::uint32_t staged_counter = NW_NO_COUNTER;  // rule counter slot of the staged rule that would decide
   std::uint64_t duration_ns = 0;  // mean of the repeats
 };
 
@@ -163,6 +163,7 @@ class Datapath {
 
 // Takes everything off that is pinned under pin_dir: links first, then maps. Works without open(), on any version's pins.
 Status remove_pinned(const std::string& pin_dir);
+bool is_pinned_map(std::string_view name);  // a map of the programs that outlives the process
 
 // The bpffs at /sys/fs/bpf, as this process sees it or else as PID 1 or a process that began this one does (`ip netns exec` hides it). The
 // path is good as long as that process lives. Mounts nothing.

@@ -192,7 +192,7 @@ Result<std::size_t> Datapath::upgrade_programs() {
   if (!hooks) return fail(hooks.error());
   std::set<__u32> pinned;
   bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, state_->skeleton->obj) if (is_pinned_map(map)) pinned.insert(map_id(bpf_map__fd(map)));
+  bpf_object__for_each_map(map, state_->skeleton->obj) if (is_pinned_map(bpf_map__name(map))) pinned.insert(map_id(bpf_map__fd(map)));
   std::size_t replaced = 0;
   for (const auto& hook : *hooks) {
     const int ours = state_->program(hook.hook);

@@ -95,8 +95,7 @@ Status write_stamp(int map) {
 
 }  // namespace
 
-bool is_pinned_map(const bpf_map* map) {
-  const std::string_view name = bpf_map__name(map);
+bool is_pinned_map(std::string_view name) {
   // What programs note for themselves or for a test run is of one process, and its layout of one build.
   return name.starts_with("nw_") && name.find('.') == name.npos && name != "nw_recorded" && name != "nw_scratch";
 }
@@ -198,7 +197,7 @@ Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted) {
   if (pinned) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton->obj) {
-      if (is_pinned_map(map)) bpf_map__set_pin_path(map, map_path(options, bpf_map__name(map)).c_str());
+      if (is_pinned_map(bpf_map__name(map))) bpf_map__set_pin_path(map, map_path(options, bpf_map__name(map)).c_str());
     }
     if (auto resized = resize_conntrack(options, skeleton.get(), old_flows); !resized) return fail(resized.error());
   }

@@ -76,7 +76,6 @@ inline constexpr __u32 kClsactPriority = 1;
 
 // Opens the object, adopting maps pinned under options.pin_dir; object.cc.
 Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted);
-bool is_pinned_map(const bpf_map* map);
 // The last step of a change of conntrack's size, when no program uses the old table any more; object.cc.
 Status finish_resize(const DatapathOptions& options, int flows);
 // The kernel is short of something, or does not let us: that says nothing about what is pinned.
