@@ -170,11 +170,11 @@ class Node {
   Result<Times> apply() {
     const auto begin = std::chrono::steady_clock::now();
     const auto report = engine_->apply(resources_, facts_);
+    const auto busy = ms_since(begin);
     if (!report) return fail(report.error());
     for (const auto& interface : engine_->status().interfaces)
       if (interface.host_endpoint.empty() || !interface.problem.empty()) return fail(Errc::internal, interface.name + " is not enforced: " + interface.problem);
-    const auto busy = ms_since(begin);
-    return Times{.enforced = busy - static_cast<double>(report->save_ns) / 1e6, .busy = busy};
+    return Times{.enforced = static_cast<double>(report->enforced_ns) / 1e6, .busy = busy};
   }
 
   void edit_rule(unsigned round) {

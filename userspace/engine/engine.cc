@@ -203,7 +203,10 @@ Result<ApplyReport> Engine::apply(const model::ResourceSet& resources,
   const auto resolved = monotonic_ns();
   auto report = state_->reprogram();
   state_->save();
-  if (report) report->resolve_ns = resolved - begin;
+  if (report) {
+    report->resolve_ns = resolved - begin;
+    report->enforced_ns += report->resolve_ns;
+  }
   return report;
 }
 

@@ -56,7 +56,8 @@ struct ApplyReport {
   bool new_image = false;
   std::uint32_t generation = 0;
   std::uint64_t resolve_ns = 0, compile_ns = 0, write_ns = 0;
-  std::uint64_t save_ns = 0;  // writing the policy in words, behind its enforcement
+  std::uint64_t enforced_ns = 0;  // from the call to the enforcement
+  std::uint64_t save_ns = 0;      // writing the policy in words, behind it
 };
 
 // What whoever embeds the engine wants to be read beside its status. Kept in the state file.

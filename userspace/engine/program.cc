@@ -226,6 +226,7 @@ void Engine::State::attach_all(ApplyReport& report) {
 }
 
 Result<ApplyReport> Engine::State::program(const std::shared_ptr<const resolve::Resolved>& shared) {
+  const auto started = monotonic_ns();
   const auto& next = *shared;
   ApplyReport report;
   if (!datapath || datapath->conntrack_size() != next.settings.conntrack_size) {
@@ -271,6 +272,7 @@ Result<ApplyReport> Engine::State::program(const std::shared_ptr<const resolve::
   governed = std::move(planned);
   attach_all(report);
   report.write_ns = monotonic_ns() - begin;
+  report.enforced_ns = monotonic_ns() - started;
   applied = shared;
   changing = false;
   status.generation = report.generation;
