@@ -3,11 +3,15 @@
 //   compile, write      the steps of a cold start, apart: a policy that nothing is known of, into an empty datapath
 //   edit, edit-p99      one rule matches another port, or (net, net-p99) another network: from the resolved policy to its enforcement
 //   member, member-p99  one member more in the set, likewise
+//   compiler-peak       what a cold compile takes on top of the policy, at most
+//   compiler-memory     what a compiler keeps after the changes, the image included
 //
 // A change goes the way that it goes in the engine: a compiler that keeps what it made, and the lines that differ.
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
+#include <fstream>
 #include <random>
 
 #include "compile/compiler.h"
@@ -24,6 +28,20 @@ constexpr unsigned kFewChanges = 20;  // of a quick run
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
+
+double heap_mb() {
+  const auto info = mallinfo2();
+  return static_cast<double>(info.uordblks + info.hblkhd) / 1e6;
+}
+
+// "VmRSS", or "VmHWM", the most since it was forgotten.
+double resident_mb(const std::string& field) {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with(field)) return std::stod(line.substr(field.size() + 1)) * 1024 / 1e6;
+  return 0;
+}
+void forget_most_resident() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 bool is_covered(const CidrList& members, const Address& address) {
   const unsigned bits = address.family == Family::v4 ? 32 : 128;
@@ -43,14 +61,18 @@ class Control {
       : workload_(workload), datapath_(std::move(datapath)), policy_(to_resolved(workload, {})) {}
 
   // Compiles and writes as at a start. Adds what each took.
-  Status start(std::vector<double>& compile, std::vector<double>& write) {
+  Status start(std::vector<double>& compile, std::vector<double>& write, std::vector<double>& peak) {
     compiler_.forget();
     slots_ = {};
+    malloc_trim(0);
+    forget_most_resident();
+    const auto before = resident_mb("VmRSS");
     const auto next = std::make_shared<const resolve::Resolved>(policy_);
     const auto begin = std::chrono::steady_clock::now();
     slots_ = compile::assign_slots(slots_, *next);
     if (auto done = compiler_.update(next, slots_); !done) return done;
     compile.push_back(ms_since(begin));
+    peak.push_back(resident_mb("VmHWM") - before);
     const auto compiled = std::chrono::steady_clock::now();
     if (auto done = datapath_.set_policy(compiler_.image().lines, ++generation_); !done) return done;
     write.push_back(ms_since(compiled));
@@ -73,6 +95,13 @@ class Control {
     times.push_back(ms_since(begin));
     enforced_ = std::move(next);
     return datapath_.settle();  // the next change would wait for it
+  }
+
+  // Gives the compiler's memory back, and says how much it was.
+  double end() {
+    const auto with = heap_mb();
+    compiler_.forget();
+    return with - heap_mb();
   }
 
   [[nodiscard]] std::size_t bytes() const { return compiler_.image().lines.size() * sizeof(nw_line); }
@@ -138,9 +167,9 @@ Status measure_job(const Job& job, const Plan& plan, Progress& progress, Report&
   auto datapath = kernel::Datapath::open({});
   if (!datapath) return fail(datapath.error());
   Control control(*workload, std::move(*datapath));
-  std::vector<double> compile, write;
+  std::vector<double> compile, write, peak;
   for (unsigned round = 0; round < plan.rounds && !progress.interrupted(); ++round)
-    if (auto done = control.start(compile, write); !done) return done;
+    if (auto done = control.start(compile, write, peak); !done) return done;
   if (compile.empty()) return {};
   Row row{.engine = "nodewall", .scenario = job.workload, .what = "compile", .size = job.size, .family = job.family, .unit = "ms"};
   report.rows.push_back(summarize(row, compile));
@@ -156,6 +185,11 @@ Status measure_job(const Job& job, const Plan& plan, Progress& progress, Report&
   row.what = "image";
   row.unit = "bytes";
   report.rows.push_back(summarize(row, {static_cast<double>(control.bytes())}));
+  row.unit = "MB";
+  row.what = "compiler-peak";
+  report.rows.push_back(summarize(row, peak));
+  row.what = "compiler-memory";
+  report.rows.push_back(summarize(row, {control.end()}));
   return {};
 }
 

@@ -17,7 +17,7 @@ struct Row {
   int family = 4;
   std::uint32_t frame_bytes = 0;  // 0 where no frame is meant
   double value = 0;          // median of the measurements
-  std::string unit = {};     // "Mpps", "ns/packet", "ms", "bytes", "Gbit/s", "ratio"
+  std::string unit = {};     // "Mpps", "ns/packet", "ms", "bytes", "MB", "Gbit/s", "ratio"
   double least = 0;          // over the measurements
   double greatest = 0;
   std::size_t measurements = 0;
