@@ -45,6 +45,39 @@ TEST_CASE("every list of three rules in two tiers answers every pair of addresse
   CHECK(judged == 2 * 1728 * 4);
 }
 
+// 256 classes are as many as two digits tell apart: of the numbers none is left over.
+TEST_CASE("every address has the class it should have, with 256 classes as with a few more or less") {
+  for (std::uint32_t count = 250; count <= 258; ++count) {
+    CAPTURE(count);
+    resolve::Resolved resolved;
+    auto& endpoint = resolved.endpoints.emplace_back();
+    endpoint.host_endpoint = "hep";
+    std::vector<resolve::ResolvedRule> each;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto address = test::address("2001:db8::");
+      address.bytes[14] = static_cast<std::uint8_t>(i >> 8);
+      address.bytes[15] = static_cast<std::uint8_t>(i);
+      resolved.sets.push_back({{Cidr{address, 128}}});
+      each.push_back(rule(i % 3 == 0 ? model::Action::Deny : model::Action::Allow, "p", static_cast<std::int32_t>(i)));
+      each.back().source.in = {i};
+    }
+    auto last = rule(model::Action::Allow, "q", 0);
+    last.source.in = {count - 1};
+    endpoint.chains[NW_CHAIN_INGRESS].tiers = {{.name = "t", .rules = {last}, .end = model::TierAction::Deny}};
+    endpoint.chains[NW_CHAIN_EGRESS].tiers = {{.name = "t", .rules = each, .end = model::TierAction::Deny}};
+    const auto image = compile(resolved, assign_slots({}, resolved));
+    REQUIRE(image);
+    CHECK(image->cost.address_classes == count + 2);
+    for (const auto& set : resolved.sets)
+      for (const auto direction : {NW_INGRESS, NW_EGRESS}) {
+        auto asked = packet("2001:db8:1::", "2001:db8:2::", 6, 80, direction);
+        asked.source = set.members[0].address;
+        CAPTURE(to_string(asked.source), direction);
+        REQUIRE(evaluate(*image, 0, asked) == scan(resolved, 0, asked));
+      }
+  }
+}
+
 TEST_CASE("every port and every ICMP type and code has the class it should have") {
   resolve::Resolved resolved;
   resolved.endpoints.resize(1);
