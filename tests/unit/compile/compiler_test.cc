@@ -16,7 +16,8 @@ namespace {
 
 using Changes = std::optional<std::vector<LineRange>>;
 
-// The two banks of the kernel: a new image is written over the one before last, of which two changes say what differs.
+// The two banks of the kernel: a new image is written over the one before last, of which two changes say what differs. Behind its end
+// a bank has anything.
 class Banks {
  public:
   void take(const TableImage& image, const Changes& changes) {
@@ -25,7 +26,9 @@ class Banks {
       bank = image.lines;
     } else {
       REQUIRE(bank.size() <= image.lines.size());
-      bank.resize(image.lines.size());
+      nw_line anything;
+      std::ranges::fill(anything.words, 0xa5a5a5a5U);
+      bank.resize(image.lines.size(), anything);
       copy(image, *last_, bank);
       copy(image, *changes, bank);
     }

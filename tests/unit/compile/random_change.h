@@ -114,6 +114,9 @@ class Story {
         rule.icmp = made.icmp;
         rule.not_icmp = made.not_icmp;
         break;
+      case 7:
+        if (!calm_) rule.action = rule.action == model::Action::Allow ? model::Action::Deny : model::Action::Allow;
+        break;
       default: break;
     }
     if (!rule.icmp && !rule.not_icmp && chance(random_, 50) && (!calm_ || rule.destination.ports)) rule.destination.ports = random_ports(random_);
