@@ -19,6 +19,7 @@ ALL = {  # the first folders of a file -> everything that is asked about it
     "maps": ("unit_compile", *VECTORS, IN_PROG),
     "userspace/compile": ("unit_compile", *VECTORS),
     "userspace/resolve": ("unit_resolve", *VECTORS),
+    "userspace/engine": ("unit_engine", "prog [verify]"),
 }
 
 

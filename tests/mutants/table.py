@@ -8,7 +8,7 @@ import tomllib
 TABLE = "tests/mutants/mutants.toml"
 LEAST = 50  # mutants
 FIELDS = {"name", "file", "old", "new", "ask", "why", "equivalent"}
-PROGRAMS = ("prog", "vector_tests", "unit_compile", "unit_resolve")
+PROGRAMS = ("prog", "vector_tests", "unit_compile", "unit_resolve", "unit_engine")
 
 
 def read(root):

@@ -1,6 +1,12 @@
 #include "engine/adoption.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+
+#include "base/fd.h"
 
 using nodewall::parse_address;
 using nodewall::engine::conntrack_seed;
@@ -44,6 +50,12 @@ TEST_CASE("a connection attempt of the host is adopted, a closed connection is n
   REQUIRE(flows.size() == 3);
   CHECK(flows[2].local_port == 0x8237);
   CHECK(flows[2].from_host);
+}
+
+TEST_CASE("a connection attempt from a port that the host listens on too is the host's") {
+  const auto flows = parse_socket_table("   0: 00000000:00B3 00000000:0000 0A 0\n   1: 0200000A:00B3 0100000A:00B3 02 0\n", 6);
+  REQUIRE(flows.size() == 1);
+  CHECK(flows[0].from_host);
 }
 
 TEST_CASE("an IPv4 connection of an IPv6 socket is an IPv4 flow") {
@@ -91,4 +103,30 @@ TEST_CASE("an adopted flow's key has the lower end first, and knows who began it
   CHECK(from_host.entry.flags == (NW_CT_REPLIED | NW_CT_ADOPTED | NW_CT_FROM_HOST));
   const auto from_outside = conntrack_seed(flow(false), 7, 3, 5);
   CHECK(from_outside.entry.flags == (NW_CT_REPLIED | NW_CT_ADOPTED | NW_CT_A_IS_SOURCE));
+  for (const bool begun_by_host : {true, false}) {
+    auto local_first = flow(begun_by_host);
+    local_first.remote = *parse_address("10.0.0.9");
+    const auto seed = conntrack_seed(local_first, 7, 3, 5);
+    CHECK(seed.key.a.bytes[15] == 2);
+    CHECK(seed.key.port_a_be == __builtin_bswap16(40000));
+    CHECK(((seed.entry.flags & NW_CT_A_IS_SOURCE) != 0) == begun_by_host);
+  }
+}
+
+TEST_CASE("flows of the host to itself are not adopted") {
+  const nodewall::Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(::bind(listener.get(), generic, size) == 0);
+  REQUIRE(::listen(listener.get(), 1) == 0);
+  REQUIRE(::getsockname(listener.get(), generic, &size) == 0);
+  const nodewall::Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(::connect(client.get(), generic, size) == 0);
+  const auto port = ntohs(address.sin_port);
+  const auto flows = nodewall::engine::open_flows();
+  REQUIRE(flows);
+  CHECK(std::ranges::none_of(*flows, [&](const auto& it) { return it.local_port == port || it.remote_port == port; }));
 }

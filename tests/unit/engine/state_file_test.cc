@@ -93,6 +93,31 @@ TEST_CASE("two interfaces with one counter block are refused") {
   CHECK_FALSE(engine::read_state(dir.path));
 }
 
+TEST_CASE("a counter block behind the last one is refused") {
+  const RunDir dir;
+  auto state = example();
+  state.interface_counters["eth2"] = NW_MAX_INTERFACES - 1;
+  REQUIRE(engine::write_state(dir.path, engine::state_text(state)));
+  CHECK(engine::read_state(dir.path));
+  state.interface_counters["eth2"] = NW_MAX_INTERFACES;
+  REQUIRE(engine::write_state(dir.path, engine::state_text(state)));
+  CHECK_FALSE(engine::read_state(dir.path));
+}
+
+TEST_CASE("a state file of another version is refused") {
+  const RunDir dir;
+  const auto text = engine::state_text(example());
+  const std::string_view own = "\"version\": 1";
+  const auto at = text.find(own);
+  REQUIRE(at != std::string::npos);
+  for (const auto* other : {"\"version\": 0", "\"version\": 2"}) {
+    dir.put("state.json", std::string(text).replace(at, own.size(), other));
+    CHECK_FALSE(engine::read_state(dir.path));
+  }
+  dir.put("state.json", text);
+  CHECK(engine::read_state(dir.path));
+}
+
 TEST_CASE("a policy file keeps the slots and the policy in words") {
   const RunDir dir;
   resolve::Resolved resolved;
@@ -255,8 +280,10 @@ TEST_CASE("T-X4: a symbolic link in the place of the run directory or of the sta
 TEST_CASE("T-X4: a run directory that others can write is refused") {
   const RunDir dir;
   CHECK(engine::check_run_dir(dir.path, engine::CreateDir::no));
-  ::chmod(dir.path.c_str(), 0777);
-  CHECK_FALSE(engine::check_run_dir(dir.path, engine::CreateDir::yes));
+  for (const mode_t mode : {0777U, 0770U, 0702U}) {
+    REQUIRE(::chmod(dir.path.c_str(), mode) == 0);
+    CHECK_FALSE(engine::check_run_dir(dir.path, engine::CreateDir::yes));
+  }
   const auto missing = engine::check_run_dir(dir.path + "/none", engine::CreateDir::no);
   REQUIRE_FALSE(missing);
   CHECK(missing.error().code == Errc::not_found);
