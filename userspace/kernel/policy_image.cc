@@ -35,30 +35,29 @@ std::vector<LineRange> ranges_to_copy(const std::optional<std::vector<LineRange>
   return ranges;
 }
 
-Status copy_into(const Fd& chunk, std::uint32_t index, std::span<const nw_line> lines, const std::vector<LineRange>& ranges) {
+Status copy_into(Chunk& chunk, std::uint32_t index, std::span<const nw_line> lines, const std::vector<LineRange>& ranges) {
   const std::uint64_t begin = std::uint64_t{index} * NW_CHUNK_LINES;
   const std::uint64_t end = std::min<std::uint64_t>(begin + NW_CHUNK_LINES, lines.size());
-  std::optional<Mapped> mapped;
   for (const auto& range : ranges) {
     const auto from = std::max<std::uint64_t>(range.first, begin), to = std::min<std::uint64_t>(std::uint64_t{range.first} + range.count, end);
     if (from >= to) continue;
-    if (!mapped) {
-      auto memory = Mapped::writable(chunk.get(), sizeof(nw_chunk));
+    if (!chunk.memory) {
+      auto memory = Mapped::writable(chunk.map.get(), sizeof(nw_chunk));
       if (!memory) return fail(std::move(memory.error()).in("write the policy image"));
-      mapped.emplace(std::move(*memory));
+      chunk.memory.emplace(std::move(*memory));
     }
-    std::memcpy(mapped->as<nw_line>() + (from - begin), &lines[from], (to - from) * sizeof(nw_line));
+    std::memcpy(chunk.memory->as<nw_line>() + (from - begin), &lines[from], (to - from) * sizeof(nw_line));
   }
   return {};
 }
 
-Result<std::vector<nw_line>> copy_of_bank(std::span<const Fd> chunks) {
+Result<std::vector<nw_line>> copy_of_bank(std::span<const Chunk> chunks) {
   if (chunks.empty()) return fail(damaged("its first part is missing"));
   std::vector<nw_line> lines;
   for (std::size_t done = 0, total = 1; done < total; done = lines.size()) {
     const auto index = done / NW_CHUNK_LINES;
     if (index >= chunks.size()) return fail(damaged("a part is missing"));
-    const auto mapped = Mapped::read_only(chunks[index].get(), sizeof(nw_chunk));
+    const auto mapped = Mapped::read_only(chunks[index].map.get(), sizeof(nw_chunk));
     if (!mapped) return fail(mapped.error());
     const auto* part = mapped->as<const nw_line>();
     if (index == 0) {
@@ -86,7 +85,9 @@ Status Datapath::State::open_chunks(std::uint32_t bank) {
   for (std::uint32_t i = 0; i < NW_MAX_CHUNKS; ++i) {
     const __u32 entry = nw_chunk_entry(bank, i);
     if (i == known.size()) known.emplace_back();
-    auto opened = inner_map(outer, entry, known[i]);
+    const int before = known[i].map.get();
+    auto opened = inner_map(outer, entry, known[i].map);
+    if (known[i].map.get() != before) known[i].memory.reset();
     if (opened) continue;
     known.resize(i);
     if (opened.error().sys_errno == ENOENT) break;
@@ -101,7 +102,7 @@ Status Datapath::State::fit_chunks(std::uint32_t bank, std::size_t count) {
   const int outer = map(skeleton->maps.nw_policy);
   for (std::size_t i = 0; i < std::min(have.size(), count); ++i) {
     const __u32 entry = nw_chunk_entry(bank, static_cast<std::uint32_t>(i));
-    const int ours = have[i].get();
+    const int ours = have[i].map.get();
     if (stands_at(outer, entry, ours)) continue;
     if (bpf_map_update_elem(outer, &entry, &ours, BPF_ANY) != 0) return fail(errno_error("put a part of the policy image back", errno));
   }
@@ -116,7 +117,7 @@ Status Datapath::State::fit_chunks(std::uint32_t bank, std::size_t count) {
   }
   if (auto done = put_inner_maps(outer, nw_chunk_entry(bank, static_cast<std::uint32_t>(have.size())), made); !done)
     return fail(std::move(done.error()).in("policy image"));
-  std::ranges::move(made, std::back_inserter(have));
+  for (auto& map : made) have.push_back({.map = std::move(map), .memory = {}});
   return {};
 }
 

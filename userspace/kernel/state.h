@@ -35,13 +35,19 @@ struct EventSink {
   std::size_t left = 0;
 };
 
+// A part of a policy image. It stays mapped from its first change on: to map 4 MB takes longer than most changes do.
+struct Chunk {
+  Fd map;
+  std::optional<Mapped> memory;
+};
+
 struct Datapath::State {
   DatapathOptions options;
   Skeleton skeleton;
   bool adopted = false;
   std::map<std::pair<std::uint32_t, Hook>, Fd> links;  // without pins the links live here
   // Inner maps. To open one by its number takes CAP_SYS_ADMIN, which a daemon has given up after its start.
-  std::array<std::vector<Fd>, NW_BANKS> chunks;  // of the policy image
+  std::array<std::vector<Chunk>, NW_BANKS> chunks;  // of the policy image
   std::vector<Fd> counters, rule_counters;      // parts
   bool unsettled = false;                        // packets may still see an older policy
   bool last_given = false;                       // the live image is of this process,
