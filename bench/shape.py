@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """The shape of a packet's cost: it does not grow with the policy, and stays within reach of a program that does nothing.
 
-    shape.py NODEWALL-BENCH     measures; exit 1 when the shape is broken in three measurements one after the other
+    shape.py NODEWALL-BENCH     measures; exit 1 when the shape is broken in three measurements one after the other, or `node` has not all its rows
 
 The margins are far from what is measured on an idle machine (bench/README.md): what crosses them three times is no noise. Needs root.
 """
 import json
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ MOST_GROWTH = 1.7      # dearest over cheapest packet, over the sizes of one sce
 MOST_GROWTH_COLD = 6   # the same in test runs of 65,536 packets in turn: a large policy is not in the caches, all the less beside other work
 LEAST_SHARE = 0.10     # of the rate of an empty XDP program, on the wire
 MOST_TIMES = 9         # the cost of an empty XDP program, in test runs of one packet again and again
+MOST_COUNTERS = (1 << 20) * (os.cpu_count() or 1)  # bytes of nw_counter with some twenty interfaces
 TRIES = 3
 SCENARIOS = 5          # acl and set by test run, each cycled and hot; acl over a veth pair
 COMMON = ["--families", "4", "--traffic", "denied-tcp", "--json", "--quiet"]  # of one protocol: a packet alone has the same at all sizes
@@ -57,10 +59,27 @@ def faults(measured):
     return wrong, seen
 
 
+def node_faults(bench):
+    """Of the whole engine: each change has its rows, and a processor has counters for the interfaces that there are only."""
+    answer = subprocess.run([bench, "node", "--workloads", "acl", "set", "--sizes", "100", "--set-sizes", "100", "--rounds", "1", "--quick", "--quiet", "--json"],
+                            stdout=subprocess.PIPE, check=True, timeout=600)
+    values = {(row["scenario"], row["what"]): row["value"] for row in json.loads(answer.stdout)["rows"]}
+    wanted = {"acl": ("start", "apply-edit", "apply-policy", "apply-interface", "memory-nw_policy"),
+              "set": ("start", "apply-member", "apply-interface", "memory-nw_policy")}
+    wrong = [f"node, {scenario}: no row {what}" for scenario, rows_of in wanted.items() for what in rows_of if not values.get((scenario, what))]
+    counters = values.get(("acl", "memory-nw_counter"), MOST_COUNTERS)
+    if counters >= MOST_COUNTERS:
+        wrong.append(f"node: counters of interfaces take {counters:.0f} bytes")
+    return wrong
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__.strip(), file=sys.stderr)
         return 2
+    if wrong := node_faults(sys.argv[1]):
+        print(*(f"BROKEN: {line}" for line in wrong), sep="\n")
+        return 1
     for attempt in range(TRIES):
         wrong, seen = faults(list(rows(sys.argv[1])))
         print(f"measurement {attempt + 1}", *seen, *(f"BROKEN: {line}" for line in wrong), sep="\n  ")

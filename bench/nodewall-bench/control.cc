@@ -22,13 +22,6 @@
 namespace nodewall::bench {
 namespace {
 
-constexpr unsigned kChanges = 200;  // a 99th percentile needs some
-constexpr unsigned kFewChanges = 20;  // of a quick run
-
-double ms_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
 double heap_mb() {
   const auto info = mallinfo2();
   return static_cast<double>(info.uordblks + info.hblkhd) / 1e6;
@@ -142,11 +135,6 @@ class Control {
   std::mt19937_64 random_{7};
 };
 
-double percentile_99(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() * 99 / 100];
-}
-
 Status measure_changes(Control& control, Row row, Change kind, unsigned count, const std::string& what, Progress& progress, Report& report) {
   std::vector<double> times;
   for (unsigned round = 0; round < count && !progress.interrupted(); ++round)
@@ -154,15 +142,12 @@ Status measure_changes(Control& control, Row row, Change kind, unsigned count, c
   if (times.empty()) return {};
   row.what = what;
   report.rows.push_back(summarize(row, times));
-  row.what += "-p99";
-  auto last = summarize(row, times);
-  last.value = percentile_99(times);
-  report.rows.push_back(std::move(last));
+  report.rows.push_back(percentile_99(row, times));
   return {};
 }
 
 Status measure_job(const Job& job, const Plan& plan, Progress& progress, Report& report) {
-  auto workload = make_workload(job.workload, job.size, job.family == 4 ? Family::v4 : Family::v6, plan.seed);
+  const auto workload = workload_of(job, plan);
   if (!workload) return fail(workload.error());
   auto datapath = kernel::Datapath::open({});
   if (!datapath) return fail(datapath.error());
@@ -196,12 +181,7 @@ Status measure_job(const Job& job, const Plan& plan, Progress& progress, Report&
 }  // namespace
 
 Status measure_control(const Plan& plan, Progress& progress, Report& report) {
-  for (const auto& job : jobs(plan)) {
-    progress.step(fmt::format("{} {} IPv{}", job.workload, job.size, job.family));
-    if (auto done = measure_job(job, plan, progress, report); !done) return fail(std::move(done.error()).in(job.workload));
-    if (progress.interrupted()) return {};
-  }
-  return {};
+  return for_each_job(plan, progress, [&](const Job& job) { return measure_job(job, plan, progress, report); });
 }
 
 }  // namespace nodewall::bench

@@ -99,24 +99,6 @@ void Progress::step(const std::string& what) {
 
 bool Progress::interrupted() const { return g_interrupted != 0 || late(); }
 
-std::vector<Job> jobs(const Plan& plan) {
-  std::vector<Job> all;
-  if (!plan.classbench.empty()) return {{"classbench", 0, 4}};
-  for (const auto& workload : plan.workloads)
-    for (const int family : plan.families) {
-      const auto own_size = make_workload(workload, 1, Family::v4, plan.seed);
-      const bool fixed = workload == "cluster" || workload == "seed";
-      const auto& sizes = workload == "set" ? plan.set_sizes : fixed && own_size ? std::vector<std::uint64_t>{own_size->size} : plan.sizes;
-      for (const auto size : sizes) all.push_back({workload, size, family});
-    }
-  return all;
-}
-
-Result<Workload> workload_of(const Job& job, const Plan& plan) {
-  if (!plan.classbench.empty()) return read_classbench(plan.classbench);
-  return make_workload(job.workload, job.size, job.family == 4 ? Family::v4 : Family::v6, plan.seed);
-}
-
 }  // namespace nodewall::bench
 
 int main(int argc, char** argv) {

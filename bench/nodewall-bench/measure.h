@@ -60,5 +60,11 @@ struct Job {
 };
 std::vector<Job> jobs(const Plan& plan);
 Result<Workload> workload_of(const Job& job, const Plan& plan);
+Status for_each_job(const Plan& plan, Progress& progress, const std::function<Status(const Job&)>& measure);
+
+constexpr unsigned kChanges = 200;    // one after the other: a 99th percentile needs some
+constexpr unsigned kFewChanges = 20;  // of a quick run, and of dear ones
+double ms_since(std::chrono::steady_clock::time_point start);
+Row percentile_99(Row row, std::vector<double> values);  // its `what` with "-p99"
 
 }  // namespace nodewall::bench

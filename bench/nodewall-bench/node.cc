@@ -35,10 +35,6 @@ constexpr std::size_t kRulesOfPolicy = 100, kNetsOfSet = 100'000;
 constexpr const char* kNode = "bench";
 constexpr const char* kInSet = "bench == 'set'";
 
-double ms_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
 void put(model::ResourceSet& resources, const std::string& name, model::Spec spec, model::Labels labels = {}) {
   model::Resource resource;
   resource.metadata.name = name;
@@ -240,8 +236,6 @@ class Node {
   std::optional<engine::Engine> engine_;
 };
 
-constexpr unsigned kChanges = 200, kFewChanges = 20;
-
 class Measurement {
  public:
   Measurement(Node& node, const Job& job, const Plan& plan, Progress& progress, Report& report)
@@ -287,9 +281,8 @@ class Measurement {
     if (enforced.empty()) return {};
     add("apply-" + what, enforced);
     add("busy-" + what, busy);
-    if (count < kChanges) return {};
-    std::ranges::sort(enforced);
-    add("apply-" + what + "-p99", {enforced[enforced.size() * 99 / 100]});
+    row_.what = "apply-" + what;
+    if (count == kChanges) report_.rows.push_back(percentile_99(row_, enforced));
     return {};
   }
 
@@ -310,7 +303,7 @@ Status measure_job(const Job& job, const Plan& plan, Progress& progress, Report&
   if (!workload) return fail(workload.error());
   const auto netns = Netns::make();
   if (!netns) return fail(netns.error());
-  Status result;
+  Status result = fail(Errc::kernel, "enter the network namespace");
   netns->inside([&] {
     auto place = Place::make();
     if (!place) {
@@ -326,12 +319,7 @@ Status measure_job(const Job& job, const Plan& plan, Progress& progress, Report&
 }  // namespace
 
 Status measure_node(const Plan& plan, Progress& progress, Report& report) {
-  for (const auto& job : jobs(plan)) {
-    progress.step(fmt::format("{} {} IPv{}", job.workload, job.size, job.family));
-    if (auto done = measure_job(job, plan, progress, report); !done) return fail(std::move(done.error()).in(job.workload));
-    if (progress.interrupted()) return {};
-  }
-  return {};
+  return for_each_job(plan, progress, [&](const Job& job) { return measure_job(job, plan, progress, report); });
 }
 
 }  // namespace nodewall::bench

@@ -14,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kPolicyVersion = 2;
+
 // A policy has rules by the ten thousand, and is written whenever it changes: as text at once, without a tree of values.
 class Writer {
  public:
