@@ -105,6 +105,15 @@ int xdp_half(struct xdp_md *ctx __attribute__((unused))) {
   return half++ & 1 ? XDP_PASS : XDP_DROP;
 }
 
+/* Reads the EtherType, as whatever looks at packets must, and drops. */
+SEC("xdp.frags")
+int xdp_read(struct xdp_md *ctx) {
+  const __u8 *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+
+  if (data + 14 > data_end) return XDP_ABORTED;
+  return *(const volatile __u16 *)(data + 12) ? XDP_DROP : XDP_ABORTED;
+}
+
 SEC("tc")
 int tc_drop(struct __sk_buff *skb __attribute__((unused))) {
   return TC_ACT_SHOT;

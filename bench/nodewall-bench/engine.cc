@@ -21,13 +21,14 @@ constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);  // Linux 6.6
 
 class Empty : public Engine {
  public:
-  Empty(Fd link, int program) : link_(std::move(link)), program_(program) {}
-  [[nodiscard]] std::string about() const override { return "a program that does nothing else"; }
+  Empty(Fd link, int program, std::string about) : link_(std::move(link)), program_(program), about_(std::move(about)) {}
+  [[nodiscard]] std::string about() const override { return about_; }
   [[nodiscard]] Fd program() const override { return Fd(::fcntl(program_, F_DUPFD_CLOEXEC, 0)); }
 
  private:
   Fd link_;
   int program_;
+  std::string about_;
 };
 
 // Our programs and maps. To load them takes the verifier seconds, so there is one for the life of the process.
@@ -140,8 +141,9 @@ Status fill(kernel::Datapath& datapath, const resolve::Resolved& resolved, const
 }  // namespace
 
 Result<std::unique_ptr<Engine>> install_empty(const std::string& engine, Lab& lab, const Setting& setting) {
-  const bool xdp = engine == "empty-xdp";
-  const char* what = setting.passes == Passes::none ? "_drop" : setting.passes == Passes::half ? "_half" : "_pass";
+  const bool xdp = engine != "empty-tc", reads = engine == "read-xdp";
+  if (reads && setting.passes != Passes::none) return fail(Errc::not_found, engine + ": it drops everything");
+  const char* what = reads ? "_read" : setting.passes == Passes::none ? "_drop" : setting.passes == Passes::half ? "_half" : "_pass";
   const int program = lab.program((xdp ? "xdp" : "tc") + std::string(what));
   int link = -1, error = 0;
   lab.node().inside([&] {
@@ -151,7 +153,7 @@ Result<std::unique_ptr<Engine>> install_empty(const std::string& engine, Lab& la
     error = errno;
   });
   if (link < 0) return fail(errno_error("attach", error).in(engine));
-  return std::make_unique<Empty>(Fd(link), program);
+  return std::make_unique<Empty>(Fd(link), program, reads ? "a program that reads the EtherType and drops" : "a program that does nothing else");
 }
 
 Result<std::unique_ptr<Engine>> install_nodewall(const std::string& engine, Lab& lab, const Setting& setting) {
@@ -194,10 +196,10 @@ std::optional<std::string> refuses(const std::string& engine, const Workload& wo
   return std::nullopt;
 }
 
-bool at_driver(const std::string& engine) { return engine.starts_with("empty") || engine.starts_with("nodewall") || engine == "bpfilter"; }
+bool at_driver(const std::string& engine) { return engine.starts_with("empty") || engine == "read-xdp" || engine.starts_with("nodewall") || engine == "bpfilter"; }
 
 Result<std::unique_ptr<Engine>> install(const std::string& engine, Lab& lab, const Setting& setting) {
-  if (engine.starts_with("empty")) return install_empty(engine, lab, setting);
+  if (engine.starts_with("empty") || engine == "read-xdp") return install_empty(engine, lab, setting);
   if (engine.starts_with("nodewall")) return install_nodewall(engine, lab, setting);
   return install_peer(engine, lab, setting);
 }

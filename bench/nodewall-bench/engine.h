@@ -1,6 +1,7 @@
 // An engine under measurement: installed at the node's side of the wire, judges what comes in, and goes with the object.
 //
 //   empty-xdp, empty-tc      programs that drop everything, or pass everything, or every other packet: the ceiling of their hook
+//   read-xdp                 reads a frame's EtherType and drops it: what whoever looks at packets at XDP pays
 //   nodewall-xdp, -tcx       ours, with connection tracking and counters, as nodewalld attaches it
 //   nft-list                 nftables, input hook, one rule a line; stateless
 //   nft-set, nft-concat      nftables with a set, or a concatenated set of the rules; stateless
@@ -44,7 +45,7 @@ struct Setting {
   Passes passes = Passes::none;               // what the policy lets through
 };
 
-inline const std::vector<std::string> kEngines = {"empty-xdp", "nodewall-xdp", "empty-tc", "nodewall-tcx", "nft-list", "nft-set",
+inline const std::vector<std::string> kEngines = {"empty-xdp", "read-xdp", "nodewall-xdp", "empty-tc", "nodewall-tcx", "nft-list", "nft-set",
                                                   "nft-concat", "iptables",     "ipset",    "bpfilter"};
 
 // Why the engine is not asked about such a workload: it has no form for it (empty text: nobody expects one), or does not load it in

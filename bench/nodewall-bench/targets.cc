@@ -33,7 +33,7 @@ Plan changed(const Plan& plan, Names engines, Names workloads, Sizes sizes, Size
 // In the order of what matters, for runs that are cut short.
 std::vector<Part> parts(const Plan& plan) {
   const bool quick = plan.quick;
-  const Names at_xdp = {"empty-xdp", "nodewall-xdp"}, ours = {"nodewall-xdp", "nodewall-tcx"};
+  const Names at_xdp = {"empty-xdp", "read-xdp", "nodewall-xdp"}, ours = {"nodewall-xdp", "nodewall-tcx"};
   const Sizes rules = quick ? Sizes{10, 100000} : Sizes{10, 100, 1000, 10000, 100000};
   const Sizes members = quick ? Sizes{100, 100000} : Sizes{100, 1000, 10000, 100000, 1000000};
   std::vector<Part> all;
