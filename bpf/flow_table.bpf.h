@@ -39,24 +39,47 @@ static __always_inline __u32 ct_key(const struct packet *packet, struct nw_ct_ke
 
 /* Where a flow can be. */
 struct ct_place {
-  struct nw_ct_bucket *bucket; /* null: not looked for yet */
+  const struct nw_ct_state *state; /* null: not looked for yet */
+  __u64 *hint;                     /* its word in the hint that is read */
+  __u64 *other_hint;               /* in one that is being made, or null */
   struct nw_ct_place in;
-  __u32 half;
 };
 
 /* 0: there is no such place, which cannot be. */
 static __always_inline int ct_reach(const struct nw_ct_key *key, struct ct_place *place) {
   const struct nw_ct_state *state;
-  __u32 zero = 0, index;
+  __u32 zero = 0, hint, index;
 
-  if (place->bucket) return 1;
+  if (place->state) return place->hint != 0;
   state = bpf_map_lookup_elem(&nw_ct_state, &zero);
   if (!state) return 0;
+  place->state = state;
   nw_ct_find_place(key, state, nw_ct_buckets, &place->in);
-  index = place->in.bucket;
-  place->bucket = bpf_map_lookup_elem(&nw_ct_bucket, &index);
-  place->half = *(const volatile __u32 *)&state->half & 1;
-  return place->bucket != 0;
+  hint = *(const volatile __u32 *)&state->hint;
+  index = nw_ct_hint_index(state, &place->in, hint);
+  place->hint = bpf_map_lookup_elem(&nw_ct_hint, &index);
+  if (hint & NW_CT_HINT_BEING_MADE) {
+    index = nw_ct_hint_index(state, &place->in, ~hint);
+    place->other_hint = bpf_map_lookup_elem(&nw_ct_hint, &index);
+  }
+  return place->hint != 0;
+}
+
+/* `shift`: 0 for nw_ct, NW_CT_HINT_UNCONFIRMED for nw_ct_new. */
+static __always_inline int ct_may_be_in(const struct ct_place *place, __u32 shift) {
+  return !(~(*(const volatile __u64 *)place->hint >> shift) & place->in.bits);
+}
+
+static __always_inline void ct_write_hint(__u64 *hint, __u64 bits) {
+  if (~*(volatile __u64 *)hint & bits) __sync_fetch_and_or(hint, bits);
+}
+
+/* Before the flow is added there. */
+static __always_inline void ct_hint(const struct ct_place *place, __u32 shift) {
+  __u64 bits = (__u64)place->in.bits << shift;
+
+  if (place->hint) ct_write_hint(place->hint, bits);
+  if (place->other_hint) ct_write_hint(place->other_hint, bits);
 }
 
 static __always_inline __u32 ct_key_equal(const struct nw_ct_key *a, const struct nw_ct_key *b) {
@@ -79,26 +102,28 @@ static __always_inline __u32 ct_way(const struct nw_ct_bucket *bucket, __u32 sid
   return i & (NW_CT_WAYS - 1);
 }
 
+static __always_inline struct nw_ct_bucket *ct_bucket(const struct ct_place *place) {
+  __u32 index = place->in.bucket;
+
+  return bpf_map_lookup_elem(&nw_ct_bucket, &index);
+}
+
 static __always_inline struct nw_ct_slot *ct_slot(const struct ct_place *place, __u32 side, __u32 way) {
   __u32 index = nw_ct_slot_index(place->in.bucket, side, way);
 
   return bpf_map_lookup_elem(&nw_ct_new, &index);
 }
 
-static __always_inline struct nw_ct_entry *ct_find_new(const struct ct_place *place, const struct nw_ct_key *key, __u32 side) {
-  __u32 way = ct_way(place->bucket, side & 1, place->in.tag);
+static __always_inline struct nw_ct_entry *ct_find_new(const struct ct_place *place, const struct nw_ct_bucket *bucket, const struct nw_ct_key *key,
+                                                      __u32 side) {
+  __u32 way = ct_way(bucket, side & 1, place->in.tag);
   struct nw_ct_slot *slot;
 
   if (way >= NW_CT_WAYS) return 0;
   slot = ct_slot(place, side & 1, way);
   if (!slot || !ct_key_equal(&slot->key, key)) return 0;
   /* Still the same: nobody began to write the slot while its key was read. */
-  return *(volatile __u32 *)&place->bucket->tags[side & 1][way] == place->in.tag ? &slot->entry : 0;
-}
-
-/* Asked behind the slots: what moves from there to nw_ct has its bit before its slot is empty. */
-static __always_inline int ct_may_be_confirmed(const struct ct_place *place) {
-  return (*(const volatile __u64 *)&place->bucket->present[place->half & 1] & place->in.bit) != 0;
+  return *(const volatile __u32 *)&bucket->tags[side & 1][way] == place->in.tag ? &slot->entry : 0;
 }
 
 struct ct_found {
@@ -106,8 +131,17 @@ struct ct_found {
   __u32 confirmed;
 };
 
-/* An entry for this very key: of `side`, or then of the other side if it is asked for `both`, or confirmed. `is_known`: most packets like this one
- * are of confirmed flows, so it is looked for there first. */
+/* An unconfirmed entry for this very key: of `side`, or then of the other side if it is asked for `both`. */
+static __always_inline struct nw_ct_entry *ct_find_unconfirmed(const struct ct_place *place, const struct nw_ct_key *key, __u32 side, __u32 both) {
+  const struct nw_ct_bucket *bucket = ct_bucket(place);
+  struct nw_ct_entry *entry;
+
+  if (!bucket) return 0;
+  entry = ct_find_new(place, bucket, key, side);
+  return entry || !both ? entry : ct_find_new(place, bucket, key, !side);
+}
+
+/* The same, or confirmed. `is_known`: most packets like this one are of confirmed flows, so it is looked for there first. */
 static __always_inline void ct_find_key(struct ct_place *place, const struct nw_ct_key *key, __u32 side, __u32 both, __u32 is_known,
                                         struct ct_found *found) {
   found->confirmed = 1;
@@ -115,21 +149,25 @@ static __always_inline void ct_find_key(struct ct_place *place, const struct nw_
     found->entry = bpf_map_lookup_elem(&nw_ct, key);
     if (found->entry) return;
   }
-  found->confirmed = 0;
   found->entry = 0;
   if (!ct_reach(key, place)) return;
-  found->entry = ct_find_new(place, key, side);
-  if (!found->entry && both) found->entry = ct_find_new(place, key, !side);
-  if (found->entry || is_known || !ct_may_be_confirmed(place)) return;
+  if (ct_may_be_in(place, NW_CT_HINT_UNCONFIRMED)) {
+    found->confirmed = 0;
+    found->entry = ct_find_unconfirmed(place, key, side, both);
+    if (found->entry) return;
+  }
+  /* Asked behind the slots: it may just have moved. */
+  if (!ct_may_be_in(place, 0)) return;
   found->confirmed = 1;
   found->entry = bpf_map_lookup_elem(&nw_ct, key);
 }
 
 /* Two packets may have made an entry for one flow at the same time. */
 static __always_inline void ct_forget_new(const struct ct_place *place, const struct nw_ct_key *key) {
-  struct nw_ct_bucket *bucket = place->bucket;
+  struct nw_ct_bucket *bucket = ct_bucket(place);
   __u32 i;
 
+  if (!bucket) return;
   for (i = 0; i < NW_CT_SIDES * NW_CT_WAYS; i++) {
     __u32 side = i / NW_CT_WAYS, way = i % NW_CT_WAYS, *tag = &bucket->tags[side][way];
     const struct nw_ct_slot *slot;
@@ -148,11 +186,8 @@ static __always_inline void ct_remove(struct ct_place *place, const struct nw_ct
 /* The third leg: from nw_ct_new to nw_ct. No room there: the flow stays where it is. */
 static __always_inline void ct_confirm(const struct ct_place *place, const struct nw_ct_key *key, const struct nw_ct_entry *entry) {
   struct nw_ct_entry copy = *entry;
-  struct nw_ct_bucket *bucket = place->bucket;
 
-  if (!bucket) return; /* cannot be: the flow was found in it */
-  __sync_fetch_and_or(&bucket->present[0], place->in.bit);
-  __sync_fetch_and_or(&bucket->present[1], place->in.bit);
+  ct_hint(place, 0);
   if (bpf_map_update_elem(&nw_ct, key, &copy, BPF_NOEXIST)) {
     ct_count(NW_CT_COUNT_FULL);
     return;
@@ -181,14 +216,15 @@ static __always_inline __u32 ct_take_way(struct nw_ct_bucket *bucket, __u32 side
 }
 
 static __always_inline void ct_insert(const struct ct_place *place, const struct nw_ct_key *key, const struct nw_ct_entry *entry, __u32 side) {
-  struct nw_ct_bucket *bucket = place->bucket;
+  struct nw_ct_bucket *bucket = ct_bucket(place);
   struct nw_ct_slot *slot;
   __u32 way;
 
-  if (!bucket) return; /* cannot be: the flow was looked for in it */
+  if (!bucket || !place->hint) return; /* cannot be */
   side &= 1;
   way = ct_take_way(bucket, side);
   if (way >= NW_CT_WAYS) return;
+  ct_hint(place, NW_CT_HINT_UNCONFIRMED); /* behind the other locked instruction, which waited for all stores */
   slot = ct_slot(place, side, way);
   if (!slot) return; /* cannot be */
   slot->key = *key;

@@ -110,6 +110,7 @@ const volatile __u32 nw_stores_in_order = 0;
 
 NW_MAP_SHARED_ARRAY(nw_ct_bucket, struct nw_ct_bucket, NW_CT_BUCKETS);
 NW_MAP_SHARED_ARRAY(nw_ct_new, struct nw_ct_slot, NW_CT_BUCKETS * NW_CT_SIDES * NW_CT_WAYS);
+NW_MAP_SHARED_ARRAY(nw_ct_hint, __u64, NW_CT_HINTS * NW_CT_HINT_WORDS);
 NW_MAP_SHARED_ARRAY(nw_ct_state, struct nw_ct_state, 1);
 
 struct {

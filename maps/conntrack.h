@@ -4,7 +4,8 @@
  *   nw_ct         HASH, no preallocation, bpfMapSizeConntrack entries: flows that were answered and confirmed
  *   nw_ct_new     ARRAY of struct nw_ct_slot: flows that are not yet confirmed, those begun from outside (first packet at ingress) and
  *                 those begun by the host apart
- *   nw_ct_bucket  ARRAY of struct nw_ct_bucket: what the slots of nw_ct_new hold, and a hint of what nw_ct holds
+ *   nw_ct_bucket  ARRAY of struct nw_ct_bucket: what the slots of nw_ct_new hold
+ *   nw_ct_hint    ARRAY of words: where a flow can be at all
  *   nw_ct_state   ARRAY with one struct nw_ct_state: what the places of flows depend on
  *
  * A first packet that policy or a failsafe port allows makes an entry on its side of nw_ct_new. A packet of the other direction finds it
@@ -59,21 +60,12 @@ struct nw_ct_entry {
 };
 NW_ASSERT_SIZE(struct nw_ct_entry, 32);
 
-/* A flow has its place in one bucket: a cache line that says whether the flow can be in nw_ct_new, and whether it can be in nw_ct. So a packet of
- * no flow costs that line.
- *
- * Slots: the bucket has NW_CT_WAYS of them for flows begun from outside, and as many for those begun by the host. `tags` says what is in each:
- * NW_CT_EMPTY, NW_CT_BUSY (somebody writes it), or the flow's tag; the key decides. Who wants a slot changes its tag to NW_CT_BUSY by compare
- * and swap, writes the slot, then its tag. A side that is full gives up its slots in turn, the one written longest ago first.
- *
- * Hint: a bit of `present` for each flow in nw_ct, several flows may share one; 0: none of them is there. Who adds to nw_ct sets the bit in
- * both halves first. Bits of flows that are gone are cleared by user space in the half that nobody reads (nw_ct_state.half is read): it empties
- * that half, waits until each packet is through that may have set a bit before it, sets the bits of all flows in nw_ct, and makes it the one
- * that is read. */
+/* Unconfirmed flows: each has its place in one bucket, a cache line. The bucket has NW_CT_WAYS slots for flows begun from outside, and as many for those begun
+ * by the host. `tags` says what is in each: NW_CT_EMPTY, NW_CT_BUSY (somebody writes it), or the flow's tag; the key decides. Who wants a slot changes its
+ * tag to NW_CT_BUSY by compare and swap, writes the slot, then its tag. A side that is full gives up its slots in turn, the one written longest ago first. */
 #define NW_CT_BUCKETS 49152U /* in pinned maps */
 #define NW_CT_SIDES 2U       /* begun from outside, by the host */
 #define NW_CT_WAYS 4U
-#define NW_CT_HALVES 2U
 #define NW_CT_EMPTY 0U
 #define NW_CT_BUSY 1U
 
@@ -85,27 +77,41 @@ NW_ASSERT_SIZE(struct nw_ct_slot, 72);
 
 struct nw_ct_bucket {
   __u32 tags[NW_CT_SIDES][NW_CT_WAYS];
-  __u64 present[NW_CT_HALVES];
   __u32 turn[NW_CT_SIDES]; /* the way that is given up next */
-  __u32 pad[2];
+  __u32 pad[6];
 };
 NW_ASSERT_SIZE(struct nw_ct_bucket, 64);
 
 static inline __u32 nw_ct_slot_index(__u32 bucket, __u32 side, __u32 way) { return (bucket * NW_CT_SIDES + side) * NW_CT_WAYS + way; }
 
+/* The hint: a Bloom filter that stays in the processor's caches, so that a packet of no flow costs no look into the tables. A flow has a word of it, and two
+ * bits of the word's lower half while it is in nw_ct, the same two of the upper half while it is in nw_ct_new. Several flows may share bits; one that
+ * lacks a bit is not there. Who adds a flow to a table sets its bits first; who moves it sets those of the new place before the old one is empty.
+ *
+ * There are two hints, of which one is read (nw_ct_state.hint) and written. Bits of flows that are gone are cleared by user space: it says that the other one
+ * is being made, from when on packets write both, empties it, waits until each packet is through that knew nothing of this, sets the bits of all flows,
+ * and makes it the one that is read. A hint has as many words as its number of flows asks for, a power of two: nw_ct_state.mask + 1. */
+#define NW_CT_HINTS 2U
+#define NW_CT_HINT_WORDS 131072U     /* room of each */
+#define NW_CT_HINT_READ 1U           /* nw_ct_state.hint: the number of the one that is read */
+#define NW_CT_HINT_BEING_MADE 2U     /* nw_ct_state.hint: packets write both */
+#define NW_CT_HINT_UNCONFIRMED 32    /* shift of the bits for flows in nw_ct_new */
+
 #define NW_CT_KEY_WORDS (sizeof(struct nw_ct_key) / sizeof(__u32))
 
 struct nw_ct_state {
-  __u32 secret[NW_CT_KEY_WORDS]; /* random, made with the table: nobody outside can choose packets that meet in one bucket */
-  __u32 half;                    /* of `present`: the one to read */
-  __u32 pad[5];
+  __u32 secret[NW_CT_KEY_WORDS]; /* random, made with the table: nobody outside can choose packets that meet in one bucket or word */
+  __u32 hint;                    /* NW_CT_HINT_READ, NW_CT_HINT_BEING_MADE */
+  __u32 mask[NW_CT_HINTS];       /* of a hint's words; less than NW_CT_HINT_WORDS */
+  __u32 pad[3];
 };
 NW_ASSERT_SIZE(struct nw_ct_state, 64);
 
 struct nw_ct_place {
-  __u64 bit;    /* in present */
   __u32 bucket;
   __u32 tag;
+  __u32 word; /* in a hint, before its mask */
+  __u32 bits; /* of the word's half */
 };
 
 /* Both legs of a flow have one place. The sum of products is NH of UMAC (RFC 4418): for a secret that nobody sees the results of, two keys
@@ -124,7 +130,14 @@ static inline __attribute__((always_inline)) void nw_ct_find_place(const struct 
   hash ^= hash >> 29;
   place->bucket = (__u32)((hash >> 32) * buckets >> 32);
   place->tag = (__u32)hash | 2; /* neither NW_CT_EMPTY nor NW_CT_BUSY */
-  place->bit = 1ULL << (hash >> 10 & 63);
+  place->word = (__u32)hash;
+  place->bits = 1U << (hash >> 20 & 31) | 1U << (hash >> 25 & 31);
+}
+
+/* In nw_ct_hint: a place's word in one of the hints. */
+static inline __u32 nw_ct_hint_index(const struct nw_ct_state *state, const struct nw_ct_place *place, __u32 hint) {
+  hint &= NW_CT_HINTS - 1;
+  return hint * NW_CT_HINT_WORDS + (place->word & state->mask[hint] & (NW_CT_HINT_WORDS - 1));
 }
 
 /* Fragments: first fragments that were allowed. LRU_HASH nw_fragment -> __u64 seen_ns. */

@@ -41,6 +41,7 @@ Result<Times> time_stream(const Subject& subject, const Traffic& traffic, const 
   const Fd ours = subject.engine->program();
   const int empty = subject.lab.program(std::string(subject.xdp ? "xdp" : "tc") + (traffic.passes == Passes::all ? "_pass" : "_drop"));
   Times times;
+  if (auto done = subject.engine->sweep(); !done) return fail(done.error());
   for (const int program : {empty, ours.get()})
     if (auto warm = feeder->time(program, kWarmUp); !warm) return fail(warm.error());
   const auto before = subject.engine->reasons();

@@ -54,6 +54,13 @@ Result<Host*> loaded_host() {
   return &host;
 }
 
+// No flow is over as long as a measurement takes.
+resolve::Settings patient(resolve::Settings settings) {
+  settings.syn_sent = settings.tcp_established = settings.fins_seen = settings.reset_seen = settings.udp = settings.icmp =
+      settings.generic = std::chrono::hours(1);
+  return settings;
+}
+
 class Nodewall : public Engine {
  public:
   Nodewall(Lab& lab, Host& host, kernel::Hook ingress, std::size_t bytes) : lab_(lab), host_(host), ingress_(ingress), bytes_(bytes) {}
@@ -66,6 +73,7 @@ class Nodewall : public Engine {
   Nodewall& operator=(const Nodewall&) = delete;
   [[nodiscard]] std::string about() const override { return "nodewall " NODEWALL_VERSION ", image of " + std::to_string(bytes_) + " bytes"; }
   [[nodiscard]] Result<ReasonCounts> reasons() const override;
+  [[nodiscard]] Status sweep() const override;
   [[nodiscard]] Fd program() const override;
 
  private:
@@ -81,6 +89,11 @@ Result<ReasonCounts> Nodewall::reasons() const {
   ReasonCounts packets;
   for (std::size_t reason = 0; reason < NW_REASON_SLOTS; ++reason) packets.push_back((*counts)[NW_INGRESS * NW_REASON_SLOTS + reason].packets);
   return packets;
+}
+
+Status Nodewall::sweep() const {
+  const auto swept = host_.datapath->sweep_conntrack(engine::monotonic_ns(), engine::to_kernel(patient({})));
+  return swept ? Status{} : fail(Error(swept.error()).in("sweep"));
 }
 
 Fd Nodewall::program() const {
@@ -124,9 +137,7 @@ Status add_flows(kernel::Datapath& datapath, const Setting& setting) {
 }
 
 Status fill(kernel::Datapath& datapath, const resolve::Resolved& resolved, const compile::TableImage& image, std::uint32_t ifindex) {
-  resolve::Settings settings = resolved.settings;
-  settings.syn_sent = settings.tcp_established = settings.fins_seen = settings.reset_seen = settings.udp = settings.icmp =
-      settings.generic = std::chrono::hours(1);
+  auto settings = patient(resolved.settings);
   if (auto done = datapath.set_settings(engine::to_kernel(settings)); !done) return fail(done.error());
   settings.failsafe_inbound = model::default_failsafe_inbound();
   settings.failsafe_outbound = model::default_failsafe_outbound();
@@ -177,6 +188,7 @@ Result<std::unique_ptr<Engine>> install_nodewall(const std::string& engine, Lab&
     for (const auto hook : {kernel::Hook::tc_egress, ingress})
       if (auto attached = done ? datapath.attach(lab.ifindex(), hook) : fail(done.error()); !attached) done = fail(attached.error());
   });
+  if (done) done = installed->sweep();
   if (!done) return fail(std::move(done.error()).in(engine));
   return installed;
 }

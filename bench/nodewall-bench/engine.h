@@ -30,6 +30,8 @@ class Engine {
   [[nodiscard]] virtual std::string about() const = 0;
   // Why it passed and dropped what it did: counts that only grow. Empty: it does not say.
   [[nodiscard]] virtual Result<ReasonCounts> reasons() const { return ReasonCounts{}; }
+  // What its daemon does every few seconds.
+  [[nodiscard]] virtual Status sweep() const { return {}; }
   // Its program at the hook, for test runs; invalid where there is not one.
   [[nodiscard]] virtual Fd program() const { return {}; }
 };

@@ -59,8 +59,8 @@ std::vector<Layout> layouts() {
         MEMBER(nw_ct_entry, ifindex), MEMBER(nw_ct_entry, flags)}},
       {"nw_ct_slot", sizeof(nw_ct_slot), {MEMBER(nw_ct_slot, key), MEMBER(nw_ct_slot, entry)}},
       {"nw_ct_bucket", sizeof(nw_ct_bucket),
-       {MEMBER(nw_ct_bucket, tags), MEMBER(nw_ct_bucket, present), MEMBER(nw_ct_bucket, turn), MEMBER(nw_ct_bucket, pad)}},
-      {"nw_ct_state", sizeof(nw_ct_state), {MEMBER(nw_ct_state, secret), MEMBER(nw_ct_state, half), MEMBER(nw_ct_state, pad)}},
+       {MEMBER(nw_ct_bucket, tags), MEMBER(nw_ct_bucket, turn), MEMBER(nw_ct_bucket, pad)}},
+      {"nw_ct_state", sizeof(nw_ct_state), {MEMBER(nw_ct_state, secret), MEMBER(nw_ct_state, hint), MEMBER(nw_ct_state, mask), MEMBER(nw_ct_state, pad)}},
       {"nw_fragment_key", sizeof(nw_fragment_key),
        {MEMBER(nw_fragment_key, source), MEMBER(nw_fragment_key, destination), MEMBER(nw_fragment_key, id),
         MEMBER(nw_fragment_key, ifindex), MEMBER(nw_fragment_key, protocol), MEMBER(nw_fragment_key, direction),
@@ -117,7 +117,7 @@ TEST_CASE("keys and values of the maps have the sizes of their structs", "[abi]"
                                         Sizes{maps.nw_if_cache, 4, 8}, Sizes{maps.nw_local_cache, 4, sizeof(nw_cached_local)},
                                         Sizes{maps.nw_live, 4, sizeof(nw_live)},
                                         Sizes{maps.nw_ct, sizeof(nw_ct_key), sizeof(nw_ct_entry)},
-                                        Sizes{maps.nw_ct_new, 4, sizeof(nw_ct_slot)}, Sizes{maps.nw_ct_bucket, 4, sizeof(nw_ct_bucket)}, Sizes{maps.nw_ct_state, 4, sizeof(nw_ct_state)},
+                                        Sizes{maps.nw_ct_new, 4, sizeof(nw_ct_slot)}, Sizes{maps.nw_ct_bucket, 4, sizeof(nw_ct_bucket)}, Sizes{maps.nw_ct_hint, 4, 8}, Sizes{maps.nw_ct_state, 4, sizeof(nw_ct_state)},
                                         Sizes{maps.nw_fragment, sizeof(nw_fragment_key), 8},
                                         Sizes{maps.nw_recorded, 4, sizeof(nw_recorded)}}) {
     CAPTURE(bpf_map__name(map));

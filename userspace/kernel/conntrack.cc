@@ -6,7 +6,10 @@ namespace {
 
 constexpr __u8 kTcp = 6, kUdp = 17, kIcmp = 1, kIcmpV6 = 58, kUdpLite = 136;
 constexpr std::uint32_t kBatch = 4096;
+constexpr std::size_t kBits = 2;  // of a flow in the hint
 constexpr std::size_t kStaleHints = 1024, kStaleShare = 8;  // so many bits of flows that are gone, and one for so many that are there, may stay
+
+bool is_stale(std::size_t bits, std::size_t flows) { return bits > kBits * (flows + flows / kStaleShare + kStaleHints); }
 
 // As ct_timeout() in bpf/conntrack.bpf.h.
 std::uint64_t timeout_ns(const nw_settings& settings, const ConntrackRow& row) {
@@ -61,7 +64,7 @@ Status Datapath::for_each_conntrack(const std::function<void(const ConntrackRow&
 }
 
 Status Datapath::add_conntrack(const nw_ct_key& key, const nw_ct_entry& entry) {
-  state_->flows->hint(key);
+  state_->flows->hint(key, FlowTable::In::confirmed);
   if (bpf_map_update_elem(state_->map(state_->skeleton->maps.nw_ct), &key, &entry, BPF_NOEXIST) != 0 && errno != EEXIST)
     return fail(errno_error("adopt a flow", errno));
   return {};
@@ -99,18 +102,31 @@ Status Datapath::age_conntrack(std::uint64_t by_ns) {
   return {};
 }
 
-// Whatever became of the hint, no flow of nw_ct is overlooked from here on.
-Status Datapath::State::hint_confirmed() {
-  return walk(map(skeleton->maps.nw_ct), [&](const ConntrackRow& row) { flows->hint(row.key); });
+Status Datapath::State::for_each_flow(const std::function<void(const nw_ct_key&, FlowTable::In)>& flow) const {
+  if (auto done = walk(map(skeleton->maps.nw_ct), [&](const ConntrackRow& row) { flow(row.key, FlowTable::In::confirmed); }); !done) return done;
+  flows->for_each([&](const nw_ct_slot& slot) { flow(slot.key, FlowTable::In::unconfirmed); });
+  return {};
+}
+
+// Whatever became of the hint, no flow is overlooked from here on.
+Status Datapath::State::hint_flows() {
+  return for_each_flow([&](const nw_ct_key& key, FlowTable::In where) { flows->hint(key, where); });
 }
 
 // Gets rid of the bits of flows that are gone; the order of the steps is explained in maps/conntrack.h.
-Status Datapath::State::renew_hint() {
-  flows->empty_standby();
+Status Datapath::State::renew_hint(std::size_t count) {
+  flows->begin_hint(count);
   if (auto done = wait_for_packets(); !done) return done;
-  if (auto done = walk(map(skeleton->maps.nw_ct), [&](const ConntrackRow& row) { flows->hint_standby(row.key); }); !done) return done;
-  flows->read_standby();
-  return wait_for_packets();  // who read the other half is through before it is emptied again
+  if (auto done = for_each_flow([&](const nw_ct_key& key, FlowTable::In where) { flows->add_to_begun(key, where); }); !done) return done;
+  flows->read_begun();
+  return wait_for_packets();  // who read the other one is through before it is emptied again
+}
+
+// Made anew when much of it is of flows that are gone, or when it is too small or too large.
+Status Datapath::State::sweep_hint(const FlowTable::Count& left) {
+  const auto bits = flows->hinted();
+  if (!is_stale(bits.confirmed, left.confirmed) && !is_stale(bits.unconfirmed, left.unconfirmed) && flows->has_room_for(left.greater())) return {};
+  return renew_hint(left.greater());
 }
 
 Result<std::size_t> Datapath::sweep_conntrack(std::uint64_t now_ns, const nw_settings& settings) {
@@ -118,23 +134,25 @@ Result<std::size_t> Datapath::sweep_conntrack(std::uint64_t now_ns, const nw_set
   const auto is_over = [&](const ConntrackRow& row) {
     return now_ns > row.entry.seen_ns && now_ns - row.entry.seen_ns > timeout_ns(settings, row);
   };
-  auto removed = state_->flows->remove_if(
-      [&](const nw_ct_slot& flow) { return is_over({.key = flow.key, .entry = flow.entry, .confirmed = false}); });
+  FlowTable::Count left;
+  const auto keep = [&](const nw_ct_key& key, FlowTable::In where, std::size_t& count) {
+    ++count;
+    state_->flows->hint(key, where);  // mends what somebody damaged
+  };
+  auto removed = state_->flows->remove_if([&](const nw_ct_slot& flow) {
+    const bool over = is_over({.key = flow.key, .entry = flow.entry, .confirmed = false});
+    if (!over) keep(flow.key, FlowTable::In::unconfirmed, left.unconfirmed);
+    return over;
+  });
   std::vector<nw_ct_key> expired;
-  std::size_t left = 0;
   auto done = walk(confirmed, [&](const ConntrackRow& row) {
-    if (is_over(row)) {
-      expired.push_back(row.key);
-    } else {
-      ++left;
-      state_->flows->hint(row.key);  // mends what somebody damaged
-    }
+    if (is_over(row)) expired.push_back(row.key);
+    else keep(row.key, FlowTable::In::confirmed, left.confirmed);
   });
   if (!done) return fail(done.error());
   for (const auto& key : expired)
     if (bpf_map_delete_elem(confirmed, &key) == 0) ++removed;
-  if (state_->flows->hints() > left + left / kStaleShare + kStaleHints)
-    if (auto renewed = state_->renew_hint(); !renewed) return fail(std::move(renewed.error()).in("conntrack's hint"));
+  if (auto hinted = state_->sweep_hint(left); !hinted) return fail(std::move(hinted.error()).in("conntrack's hint"));
   return removed;
 }
 

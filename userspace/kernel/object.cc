@@ -272,12 +272,12 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
   }
   const auto& maps = state->skeleton->maps;
   auto flows = (options.inspect ? FlowTable::read_only : FlowTable::writable)(
-      {.slots = state->map(maps.nw_ct_new), .buckets = state->map(maps.nw_ct_bucket), .state = state->map(maps.nw_ct_state),
-       .bucket_count = bpf_map__max_entries(maps.nw_ct_bucket)});
+      {.slots = state->map(maps.nw_ct_new), .buckets = state->map(maps.nw_ct_bucket), .hints = state->map(maps.nw_ct_hint),
+       .state = state->map(maps.nw_ct_state), .bucket_count = bpf_map__max_entries(maps.nw_ct_bucket)});
   if (!flows) return fail(flows.error());
   state->flows.emplace(std::move(*flows));
   if (state->adopted && !options.inspect)
-    if (auto hinted = state->hint_confirmed(); !hinted) return fail(hinted.error());
+    if (auto hinted = state->hint_flows(); !hinted) return fail(hinted.error());
   // All that is in maps of maps, while that is allowed.
   if (auto opened = state->open_counters(); !opened) return fail(opened.error());
   for (std::uint32_t bank = 0; bank < NW_BANKS; ++bank)

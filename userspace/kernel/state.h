@@ -68,8 +68,10 @@ struct Datapath::State {
   Status fit_chunks(std::uint32_t bank, std::size_t count);
   Status go_live(const nw_live& next);
   Status put_interface(std::uint32_t ifindex, const nw_interface& entry);  // interface_maps.cc
-  Status hint_confirmed();  // conntrack.cc
-  Status renew_hint();
+  Status for_each_flow(const std::function<void(const nw_ct_key&, FlowTable::In)>& flow) const;  // conntrack.cc
+  Status hint_flows();
+  Status renew_hint(std::size_t count);
+  Status sweep_hint(const FlowTable::Count& left);
   Status open_counters();  // those that are there; counters.cc
   Status reserve_counters(std::uint32_t interface_counter);
   // Returns when every packet is through that was at work when it was called; inner_maps.cc.
