@@ -34,21 +34,30 @@ struct {
   __type(value, struct scratch);
 } nw_scratch SEC(".maps");
 
-/* NW_LOCAL_* of an address of the host, or of one that speaks to every host; else 0. */
-static __always_inline __u32 address_local(const struct nw_addr *address, __u32 is_v4) {
+/* What nw_local says of an address; 0: nothing. `address` on the stack: Linux 6.1 takes no other keys. */
+static __always_inline __u32 local_entry(const struct nw_addr *address) {
   __u32 line = nw_local_line(address);
-  const struct nw_cached_local *cached;
+  const struct nw_cached_local *cached = bpf_map_lookup_elem(&nw_local_cache, &line);
   const __u32 *flags;
 
-  if (is_v4 ? address->bytes[12] >> 4 == 14 || addr_v4(address) == 0xffffffff : address->bytes[0] == 0xff) return NW_LOCAL_BROADCAST;
-  cached = bpf_map_lookup_elem(&nw_local_cache, &line);
   if (cached) {
     __u32 seen = *(const volatile __u32 *)&cached->flags;
 
-    if (seen && addr_equal(&cached->address, address)) return seen;
+    if ((seen & NW_LOCAL_KINDS) && addr_equal(&cached->address, address)) return seen & NW_LOCAL_KINDS;
+    if (seen & NW_LOCAL_WHOLE) return 0;
   }
   flags = bpf_map_lookup_elem(&nw_local, address);
-  if (flags) return *flags ? *flags : NW_LOCAL_BROADCAST;
+  if (!flags) return 0;
+  return *flags ? *flags : NW_LOCAL_BROADCAST;
+}
+
+/* NW_LOCAL_* of an address of the host, or of one that speaks to every host; else 0. */
+static __always_inline __u32 address_local(const struct nw_addr *address, __u32 is_v4) {
+  __u32 local;
+
+  if (is_v4 ? address->bytes[12] >> 4 == 14 || addr_v4(address) == 0xffffffff : address->bytes[0] == 0xff) return NW_LOCAL_BROADCAST;
+  local = local_entry(address);
+  if (local) return local;
   /* All of 127.0.0.0/8, whichever part of it the interface has. */
   return is_v4 && address->bytes[12] == 127 ? NW_LOCAL_ADDRESS : 0;
 }
@@ -148,11 +157,11 @@ static __always_inline void judge_again(const struct packet *packet, const struc
 /* An address of the host, or one of its broadcast addresses, as the source of what comes from outside: whatever policy says of it, nobody
  * else may bear it. Asked of first packets that would pass, so that floods of others pay nothing. */
 NW_GLOBAL int refuse_own_source(const struct packet *packet, struct judgement *judgement) {
-  struct nw_addr source; /* verifier: Linux 6.1 takes keys from the stack, not from what a global function was given */
+  struct nw_addr source;
 
   if (!packet || !judgement) return 0;
   source = packet->source;
-  if (!bpf_map_lookup_elem(&nw_local, &source)) return 0;
+  if (!local_entry(&source)) return 0;
   judgement->answer.reason = NW_REASON_MARTIAN;
   judgement->answer.counter = NW_NO_COUNTER;
   if (judgement->staged == NW_ALLOW) judgement->staged = NW_DENY;

@@ -31,14 +31,17 @@ NW_ASSERT_SIZE(struct nw_interface, 16);
 #define NW_LOCAL_ADDRESS 1U
 #define NW_LOCAL_BROADCAST 2U
 #define NW_LOCAL_SERVICE 4U /* what comes to it a service sends elsewhere: forwarded traffic */
+#define NW_LOCAL_KINDS 7U
 
 /* Direct-mapped caches of these two tables, for an array answers in a tenth of the time. Written by user space along with the tables; what is
  * not in the cache is looked up in the table.
  *
  * nw_if_cache: ARRAY of __u64, nw_interface_word() at nw_interface_line(ifindex); 0: nothing. One word, so never half an entry.
  * nw_local_cache:     ARRAY of struct nw_cached_local at nw_local_line(address). Before an entry changes its flags are 0 and every packet
- *                     that saw others is through; so likewise before they are set again. */
+ *                     that saw others is through; so likewise before they are set again. NW_LOCAL_WHOLE: no other address that would have
+ *                     this line is in the table. Nearly all lines are whole: what comes from a stranger's address costs no look-up. */
 #define NW_CACHE_LINES 256U
+#define NW_LOCAL_WHOLE 8U
 
 static inline __u32 nw_interface_line(__u32 ifindex) { return ifindex & (NW_CACHE_LINES - 1); }
 
@@ -53,7 +56,7 @@ static inline __u32 nw_word_flags(__u64 word) { return word >> 56; }
 
 struct nw_cached_local {
   struct nw_addr address;
-  __u32 flags; /* NW_LOCAL_*; 0: nothing */
+  __u32 flags; /* NW_LOCAL_*; without one of NW_LOCAL_KINDS there is no address in it */
   __u32 pad[3];
 };
 NW_ASSERT_SIZE(struct nw_cached_local, 32);

@@ -20,6 +20,14 @@ nodewall::Address v4(std::uint32_t number) {
                                   std::to_string(number >> 8 & 255) + "." + std::to_string(number & 255));
 }
 
+// Another address with the line of the cache that the host's own one has.
+std::string beside_own_address() {
+  const auto line = [](const nodewall::Address& address) { return nodewall::kernel::local_line(address); };
+  std::uint32_t other = 0x0a010001;
+  while (line(v4(other)) != line(v4(0x0a000001))) ++other;
+  return to_string(v4(other));
+}
+
 // Scattered, so that most have a line of their own: the diagrams, which stand behind them, are in a later part of the image.
 const std::set<std::uint32_t>& peers() {
   static const auto made = [] {
@@ -154,17 +162,23 @@ TEST_CASE("an interface counts in its own block, whichever part of the counters 
   CHECK_FALSE(lab.datapath().counters(NW_MAX_INTERFACES));
 }
 
+TEST_CASE("T-S1 an address of the host is refused as a source, though another one has its line of the cache", "[image]") {
+  Lab lab(allow_all());
+  const auto name = beside_own_address();
+  for (const auto hook : kIngressHooks) {
+    const auto from = [&](const std::string& source) { return lab.send(hook, Ethernet{} / Ipv4{.source = source} / Tcp{.destination = 80}); };
+    CHECK(from(name) == allowed(kPolicy));
+    lab.set_local(name.c_str(), NW_LOCAL_ADDRESS);
+    CHECK(from(name) == denied(NW_REASON_MARTIAN));
+    CHECK(from("10.0.0.1") == denied(NW_REASON_MARTIAN));
+    lab.set_local("10.0.0.99", NW_LOCAL_ADDRESS);
+    lab.forget_flows();
+  }
+}
+
 TEST_CASE("an address is the host's own by its own entry, though another one has its line of the cache", "[image]") {
   Lab lab(deny_all());
-  const auto line = [](const nodewall::Address& address) {
-    nw_addr raw;
-    std::memcpy(raw.bytes, address.bytes.data(), sizeof raw.bytes);
-    return nw_local_line(&raw);
-  };
-  const auto own = line(v4(0x0a000001));
-  std::uint32_t other = 0x0a010001;
-  while (line(v4(other)) != own) ++other;
-  const auto name = to_string(v4(other));
+  const auto name = beside_own_address();
   for (const auto hook : kIngressHooks) {
     const auto to = [&](const std::string& destination) {
       return lab.send(hook, Ethernet{} / Ipv4{.destination = destination} / Tcp{.destination = 80});

@@ -352,6 +352,14 @@ TEST_CASE("the tables of a kernel are read back, and one entry that somebody wro
     REQUIRE(bpf_map_update_elem(map("nw_local_cache").get(), &at, &line, BPF_ANY) == 0);
     CHECK(found_in(look(), "cached addresses"));
   }
+  SECTION("a line of the cache that hides a local address") {
+    nw_addr address{};
+    std::memcpy(address.bytes, bench.tables.small.local_addresses.begin()->first.bytes.data(), 16);
+    const nw_cached_local line{.address = {}, .flags = NW_LOCAL_WHOLE, .pad = {}};
+    const auto at = nw_local_line(&address);
+    REQUIRE(bpf_map_update_elem(map("nw_local_cache").get(), &at, &line, BPF_ANY) == 0);
+    CHECK(found_in(look(), "cached addresses"));
+  }
   SECTION("a cached interface") {
     const auto& [ifindex, entry] = *bench.tables.interfaces.begin();
     const auto at = nw_interface_line(ifindex);

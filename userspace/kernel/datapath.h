@@ -68,7 +68,9 @@ struct SmallMaps {
   std::map<Address, std::uint32_t> local_addresses;
   std::map<std::uint32_t, nw_interface> cached_interfaces;  // by ifindex; a part of nw_interface
   std::map<Address, std::uint32_t> cached_addresses;        // a part of local_addresses
+  std::set<std::uint32_t> whole_lines;                      // of that cache: they say that there is no other address of theirs
 };
+std::uint32_t local_line(const Address& address);  // the line of that cache that an address would have
 
 struct ConntrackRow {
   nw_ct_key key;

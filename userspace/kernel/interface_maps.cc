@@ -14,7 +14,7 @@ using InterfaceWords = std::array<std::uint64_t, NW_CACHE_LINES>;
 using LocalLines = std::array<nw_cached_local, NW_CACHE_LINES>;
 using LocalTable = std::map<nw_addr, __u32, BytesLess>;
 
-// Of several that would have one line, the first has it.
+// Of several that would have one line, the first has it; no line of local addresses is whole then.
 InterfaceWords cache_of(const std::map<std::uint32_t, nw_interface>& by_ifindex) {
   InterfaceWords words{};
   for (const auto& [ifindex, entry] : by_ifindex)
@@ -24,8 +24,14 @@ InterfaceWords cache_of(const std::map<std::uint32_t, nw_interface>& by_ifindex)
 
 LocalLines cache_of(const LocalTable& table) {
   LocalLines lines{};
-  for (const auto& [address, flags] : table)
-    if (auto& line = lines[nw_local_line(&address)]; line.flags == 0) line = {.address = address, .flags = flags, .pad = {}};
+  for (auto& line : lines) line.flags = NW_LOCAL_WHOLE;
+  for (const auto& [address, flags] : table) {
+    auto& line = lines[nw_local_line(&address)];
+    const bool first = line.flags == NW_LOCAL_WHOLE;
+    const auto kinds = flags & NW_LOCAL_KINDS;
+    if (first) line = {.address = address, .flags = kinds != 0 ? kinds | NW_LOCAL_WHOLE : 0, .pad = {}};
+    else line.flags &= ~NW_LOCAL_WHOLE;
+  }
   return lines;
 }
 

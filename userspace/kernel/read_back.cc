@@ -29,12 +29,20 @@ Status read_caches(int interfaces, int addresses, SmallMaps& read) {
     if (ifindex != 0 && nw_interface_line(ifindex) == i)
       read.cached_interfaces.emplace(ifindex, nw_interface{nw_word_endpoint(word), nw_word_counter(word), nw_word_flags(word), 0});
     const auto& line = lines->as<const nw_cached_local>()[i];
-    if (line.flags != 0 && nw_local_line(&line.address) == i) read.cached_addresses.emplace(address_of(line.address), line.flags);
+    const auto kinds = line.flags & NW_LOCAL_KINDS;
+    if (kinds != 0 && nw_local_line(&line.address) == i) read.cached_addresses.emplace(address_of(line.address), kinds);
+    if ((line.flags & NW_LOCAL_WHOLE) != 0) read.whole_lines.insert(i);
   }
   return {};
 }
 
 }  // namespace
+
+std::uint32_t local_line(const Address& address) {
+  nw_addr raw{};
+  std::memcpy(raw.bytes, address.bytes.data(), sizeof(raw.bytes));
+  return nw_local_line(&raw);
+}
 
 Result<SmallMaps> Datapath::read_small_maps() const {
   const auto& maps = state_->skeleton->maps;
