@@ -17,13 +17,15 @@ class Feeder {
   Result<std::vector<double>> time_each(int program, const std::vector<const Frame*>& frames, std::uint32_t repeat);
 
  private:
-  Feeder(const Lab& lab, Skeleton programs, std::size_t bytes, bool xdp) : lab_(&lab), programs_(std::move(programs)), bytes_(bytes), xdp_(xdp) {}
+  Feeder(const Lab& lab, Skeleton programs, Fd kept, std::size_t bytes, bool xdp)
+      : lab_(&lab), programs_(std::move(programs)), kept_(std::move(kept)), bytes_(bytes), xdp_(xdp) {}
   Status put_behind(int program);
   // Only inside the node's namespace.
   Result<double> run(std::uint32_t repeat) const;
 
   const Lab* lab_;
   Skeleton programs_;
+  Fd kept_;
   std::size_t bytes_;
   bool xdp_;
   int fed_ = -1;
