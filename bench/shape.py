@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The shape of a packet's cost: it does not grow with the policy, and stays within reach of a program that does nothing.
 
-    shape.py NODEWALL-BENCH     measures; exit 1 when the shape is broken in three measurements one after the other, or `node` has not all its rows
+    shape.py NODEWALL-BENCH     measures; exit 1 when the shape is broken in three measurements one after the other, when a packet reads more of a large
+                                policy than of a small one, or when `node` has not all its rows
 
 The margins are far from what is measured on an idle machine (bench/README.md): what crosses them three times is no noise. Needs root.
 """
@@ -15,6 +16,7 @@ MOST_GROWTH_COLD = 6   # the same in test runs of 65,536 packets in turn: a larg
 LEAST_SHARE = 0.06     # of the rate of an empty XDP program, on the wire; it does not even read the frame, which costs as much again
 MOST_TIMES = 9         # the cost of an empty XDP program, in test runs of one packet again and again
 MOST_COUNTERS = (1 << 20) * (os.cpu_count() or 1)  # bytes of nw_counter with some twenty interfaces
+MOST_LINES = {("acl", 4): 9.5, ("set", 4): 8, ("acl", 6): 15, ("set", 6): 14}  # of the image, a packet, with 10,000 rules and 100,000 members
 TRIES = 3
 SCENARIOS = 5          # acl and set by test run, each cycled and hot; acl over a veth pair
 COMMON = ["--families", "4", "--traffic", "denied-tcp", "--json", "--quiet"]  # of one protocol: a packet alone has the same at all sizes
@@ -73,11 +75,20 @@ def node_faults(bench):
     return wrong
 
 
+def line_faults(bench):
+    """A count: the same on every machine."""
+    answer = subprocess.run([bench, "lines", "--workloads", "acl", "set", "--sizes", "10000", "--set-sizes", "100000", "--families", "4", "6", "--json",
+                             "--quiet"], stdout=subprocess.PIPE, check=True, timeout=600)
+    found = {(row["scenario"], row["family"]): row["value"] for row in json.loads(answer.stdout)["rows"] if row["unit"] == "lines/packet"}
+    return [f"a packet reads {found.get(key)} lines of the image: {key[0]}, IPv{key[1]}, at most {most}" for key, most in MOST_LINES.items()
+            if not 1 <= found.get(key, 0) <= most]
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__.strip(), file=sys.stderr)
         return 2
-    if wrong := node_faults(sys.argv[1]):
+    if wrong := line_faults(sys.argv[1]) + node_faults(sys.argv[1]):
         print(*(f"BROKEN: {line}" for line in wrong), sep="\n")
         return 1
     for attempt in range(TRIES):

@@ -115,6 +115,7 @@ int main(int argc, char** argv) {
   static constexpr Command kCommands[] = {
       {"pktrate", "Packets a second on one core through a veth pair, beside other engines (root)", measure_pktrate},
       {"datapath", "Nanoseconds a packet spends in our programs, by kind, and the worst packet (root)", measure_datapath},
+      {"lines", "Lines of the policy image that a packet reads: a count, without noise", measure_lines},
       {"control", "Time from a change to its enforcement, and memory (root)", measure_control},
       {"node", "The same from changed resources on, by the whole engine, and the memory of each map (root)", measure_node},
       {"bulk", "Throughput of one TCP connection with our programs at tcx (root)", measure_bulk},

@@ -49,6 +49,7 @@ Status measure_pktrate(const Plan& plan, Progress& progress, Report& report);   
 Status measure_datapath(const Plan& plan, Progress& progress, Report& report);  // datapath.cc
 Status measure_control(const Plan& plan, Progress& progress, Report& report);   // control.cc
 Status measure_node(const Plan& plan, Progress& progress, Report& report);      // node.cc
+Status measure_lines(const Plan& plan, Progress& progress, Report& report);     // lines.cc
 Status measure_bulk(const Plan& plan, Progress& progress, Report& report);      // bulk.cc
 Status measure_targets(const Plan& plan, Progress& progress, Report& report);   // targets.cc
 
