@@ -43,9 +43,8 @@ static __always_inline int packet_is_first(const struct packet *packet) {
   return packet->protocol == PROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-/* TCP packets other than a SYN are of confirmed flows, but for those of scans. */
 static __always_inline void ct_find_host(struct ct_place *place, const struct nw_ct_key *key, const struct packet *packet, struct ct_found *found) {
-  ct_find_key(place, key, packet->direction == NW_INGRESS, 1, packet->protocol == PROTO_TCP && !packet_is_first(packet), found);
+  ct_find_key(place, key, packet->direction == NW_INGRESS, 1, found);
 }
 
 /* The leg of a forwarded flow that the packet is of: one that began in its direction here, or else in the other. Sets key->leg. */
@@ -57,7 +56,7 @@ static __always_inline void ct_find_leg(struct ct_place *place, struct nw_ct_key
     __u32 from_host = (packet->direction ^ i) & 1;
 
     key->leg = from_host ? NW_CT_LEG_OUT : NW_CT_LEG_IN;
-    ct_find_key(place, key, from_host, 0, 0, found);
+    ct_find_key(place, key, from_host, 0, found);
     if (found->entry && ct_belongs(packet, found->entry, a_is_source, &original)) return;
   }
   found->entry = 0;
@@ -185,7 +184,7 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
     ct_find_host(&place, &key, packet, &found);
   } else {
     key.leg = packet->direction == NW_EGRESS ? NW_CT_LEG_OUT : NW_CT_LEG_IN;
-    ct_find_key(&place, &key, packet->direction == NW_EGRESS, 0, 0, &found);
+    ct_find_key(&place, &key, packet->direction == NW_EGRESS, 0, &found);
   }
   if (found.entry && ct_expired(packet, settings, &found, now)) {
     ct_remove(&place, &key);

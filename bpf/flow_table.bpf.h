@@ -141,14 +141,8 @@ static __always_inline struct nw_ct_entry *ct_find_unconfirmed(const struct ct_p
   return entry || !both ? entry : ct_find_new(place, bucket, key, !side);
 }
 
-/* The same, or confirmed. `is_known`: most packets like this one are of confirmed flows, so it is looked for there first. */
-static __always_inline void ct_find_key(struct ct_place *place, const struct nw_ct_key *key, __u32 side, __u32 both, __u32 is_known,
-                                        struct ct_found *found) {
-  found->confirmed = 1;
-  if (is_known) {
-    found->entry = bpf_map_lookup_elem(&nw_ct, key);
-    if (found->entry) return;
-  }
+/* The same, or confirmed. */
+static __always_inline void ct_find_key(struct ct_place *place, const struct nw_ct_key *key, __u32 side, __u32 both, struct ct_found *found) {
   found->entry = 0;
   if (!ct_reach(key, place)) return;
   if (ct_may_be_in(place, NW_CT_HINT_UNCONFIRMED)) {

@@ -42,7 +42,7 @@ void bend(const std::string& what, Family family, Frame& frame) {
 bool makes_flows(const std::string& what) { return what == "first" || what == "last" || what == "new" || what == "failsafe"; }
 
 Result<std::vector<resolve::PacketQuery>> packets_of(const std::string& what, const Workload& workload, std::size_t count, std::uint64_t seed) {
-  const std::uint8_t protocol = what == "denied-udp" ? 17 : what == "denied-tcp" ? 6 : 0;
+  const std::uint8_t protocol = what == "denied-udp" ? 17 : what == "denied-tcp" || what == "denied-ack" ? 6 : 0;
   auto packets = make_packets(workload, hit_of(what), count, seed + 1, protocol);
   if (packets || !(what == "not-ip" || what == "malformed" || what == "martian" || what == "failsafe")) return packets;
   return make_packets(workload, Hit::any, count, seed + 1);  // a policy that denies nothing
@@ -65,6 +65,7 @@ Result<Traffic> make_traffic(const std::string& what, const Workload& workload, 
   for (std::size_t i = 0; i < traffic.packets.size(); ++i) {
     auto& packet = traffic.packets[i];
     bend(what, workload.family, packet);
+    if (what == "denied-ack") packet.tcp_flags = kAck;
     if (what == "established" || (what == "mixed" && i % 2 == 1)) {
       packet.tcp_flags = kAck;
       traffic.flows.push_back(packet);

@@ -1,6 +1,6 @@
 // What comes in while an engine is measured: packets of one kind, with the verdict and the reason that they must have.
 //
-//   denied, denied-tcp, denied-udp   first packets that the policy denies
+//   denied, denied-tcp, denied-udp   first packets that the policy denies; denied-ack: of TCP, that no flow knows
 //   first, last, new                 first packets that the first, the last, any rule allows; each of a new flow
 //   established                      of flows that are in the table
 //   mixed                            denied and established in turn
@@ -26,9 +26,9 @@ struct Traffic {
   std::vector<std::uint32_t> reasons;  // NW_REASON_*: what our programs may count them under
 };
 
-inline const std::vector<std::string> kWireTraffic = {"denied", "denied-tcp", "denied-udp", "first", "last", "new", "established", "mixed"};
-inline const std::vector<std::string> kStages = {"not-ip", "malformed", "martian", "failsafe", "established", "denied-tcp", "denied-udp", "new"};
-inline const std::vector<std::string> kTraffic = {"denied", "denied-tcp", "denied-udp", "first",  "last",      "new",
+inline const std::vector<std::string> kWireTraffic = {"denied", "denied-tcp", "denied-ack", "denied-udp", "first", "last", "new", "established", "mixed"};
+inline const std::vector<std::string> kStages = {"not-ip", "malformed", "martian", "failsafe", "established", "denied-tcp", "denied-ack", "denied-udp", "new"};
+inline const std::vector<std::string> kTraffic = {"denied", "denied-tcp", "denied-ack", "denied-udp", "first",     "last",   "new",
                                                   "established", "mixed", "failsafe",   "not-ip", "malformed", "martian"};
 
 // `flows` frames, a power of two. Errc::not_found when the workload has no such packets.

@@ -75,9 +75,17 @@ std::vector<Candidate> shapes(const Workload& workload, const resolve::PacketQue
   error.protocol = v4 ? 1 : 58;
   error.icmp_type = v4 ? 3 : 1;
   all.push_back({to_frame(error, 0), "an ICMP error, " + text_of(packet)});
-  Frame fragment = plain;
-  if (v4) fragment[20] = 0x00, fragment[21] = 0x08;
-  all.push_back({fragment, "a later fragment, " + text_of(packet)});
+  resolve::PacketQuery segment = packet;
+  segment.protocol = 6;
+  segment.tcp_flags = 0x10;
+  all.push_back({to_frame(segment, 0), "a segment of no flow, " + text_of(packet)});
+  if (!v4) return all;
+  for (const bool later : {false, true}) {
+    Frame fragment = plain;
+    if (later) fragment[21] = 0x08;
+    else fragment[20] = 0x20;
+    all.push_back({fragment, (later ? "a later fragment, " : "a first fragment, ") + text_of(packet)});
+  }
   return all;
 }
 
