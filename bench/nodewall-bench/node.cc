@@ -174,18 +174,24 @@ class Node {
   }
 
   void edit_rule(unsigned round) {
-    auto& rule = rules_of(round * 7919U)[round * 31U % kRulesOfPolicy % rules_of(round * 7919U).size()];
+    auto& rules = rules_of(round * 7919U);
+    const auto number = round * 31U % kRulesOfPolicy % rules.size();
+    auto rule = std::as_const(rules)[number];
     if (!rule.protocol) rule.protocol = model::Protocol{.number = 6};
     const auto port = static_cast<std::uint16_t>(10000 + round * 37 % 50000);
     rule.destination.ports = {model::PortRange{port, port}};
+    rules.set(number, std::move(rule));
   }
 
   void replace_policy(unsigned round) {
-    for (auto& rule : rules_of(round * 7919U)) {
+    auto& list = rules_of(round * 7919U);
+    std::vector rules(std::as_const(list).begin(), std::as_const(list).end());
+    for (auto& rule : rules) {
       rule.action = rule.action == model::Action::Allow ? model::Action::Deny : model::Action::Allow;
       rule.source.nets = {Cidr{workload_.family == Family::v4 ? *parse_address("192.0.2.0") : *parse_address("2001:db8::"),
                                static_cast<std::uint8_t>(workload_.family == Family::v4 ? 24 + round % 8 : 32 + round % 64)}.masked()};
     }
+    list = std::move(rules);
   }
 
   void add_member(unsigned round) {
@@ -215,7 +221,7 @@ class Node {
   }
 
  private:
-  std::vector<model::Rule>& rules_of(unsigned number) {
+  SharedList<model::Rule>& rules_of(unsigned number) {
     const auto policies = std::max<std::size_t>(1, (workload_.rules.size() + kRulesOfPolicy - 1) / kRulesOfPolicy);
     return std::get<model::GlobalNetworkPolicy>(resources_.at({Kind::GlobalNetworkPolicy, policy_name(number % policies)}).spec).ingress;
   }

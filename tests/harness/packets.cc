@@ -47,7 +47,7 @@ struct Collector {
     }
   }
 
-  void add(const std::vector<model::Rule>& rules) {
+  void add(const SharedList<model::Rule>& rules) {
     for (const auto& rule : rules) {
       if (rule.protocol) protocols.insert(rule.protocol->number);
       if (rule.not_protocol) protocols.insert(rule.not_protocol->number);

@@ -17,8 +17,8 @@ class Remover {
   explicit Remover(std::size_t wanted) : left_(wanted) {}
   [[nodiscard]] bool done() const { return done_; }
 
-  template <typename T>
-  void list(std::vector<T>& items) {
+  template <typename List>
+  void list(List& items) {
     for (std::size_t i = 0; i < items.size(); ++i) {
       if (!turn()) continue;
       items.erase(items.begin() + static_cast<std::ptrdiff_t>(i));
@@ -47,7 +47,7 @@ class Remover {
     }
   }
 
-  void rules(std::vector<model::Rule>& rules) {
+  void rules(SharedList<model::Rule>& rules) {
     list(rules);
     for (auto& rule : rules) {
       option(rule.ip_version);

@@ -67,6 +67,14 @@ CidrList CidrList::with(const Cidr& member) const {
   return with_chunk(chunk, std::move(content));
 }
 
+CidrList CidrList::with_another(const Cidr& member) const {
+  if (!body_) return {member};
+  const auto chunk = chunk_of(member);
+  auto content = *body_->chunks[chunk];
+  content.insert(std::ranges::lower_bound(content, member), member);
+  return with_chunk(chunk, std::move(content));
+}
+
 CidrList CidrList::without(const Cidr& member) const {
   if (!body_) return {};
   const auto chunk = chunk_of(member);

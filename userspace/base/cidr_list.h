@@ -70,7 +70,8 @@ class CidrList {
 
   // Only of sorted lists: the list with the member, or without it.
   [[nodiscard]] CidrList with(const Cidr& member) const;
-  [[nodiscard]] CidrList without(const Cidr& member) const;
+  [[nodiscard]] CidrList without(const Cidr& member) const;         // once, if it has it several times
+  [[nodiscard]] CidrList with_another(const Cidr& member) const;    // once more, if it has it
   [[nodiscard]] const Cidr* at_or_after(const Cidr& member) const;  // the first that is not less; null: none
   [[nodiscard]] const Cidr* after(const Cidr& member) const;        // the first that is greater; null: none
 

@@ -14,13 +14,13 @@ constexpr std::size_t kSparePredicates = 4096, kSpareLines = 16384;
 
 // What a rule is called and does: the rule table has it.
 bool same_head(const resolve::ResolvedRule& a, const resolve::ResolvedRule& b) {
-  return a.action == b.action && a.origin == b.origin;
+  return &a == &b || (a.action == b.action && a.origin == b.origin);
 }
 
 // The same packets, as far as sets are known by their numbers before and now.
 bool same_side(const resolve::Side& a, const resolve::Side& b, const std::vector<SetId>& before, const std::vector<SetId>& now) {
   const auto same = [&](resolve::SetIndex x, resolve::SetIndex y) { return before[x] == now[y]; };
-  return a.ports == b.ports && std::ranges::equal(a.in, b.in, same) && std::ranges::equal(a.not_in, b.not_in, same);
+  return (&a == &b || a.ports == b.ports) && std::ranges::equal(a.in, b.in, same) && std::ranges::equal(a.not_in, b.not_in, same);
 }
 
 bool same_match(const resolve::ResolvedRule& a, const resolve::ResolvedRule& b, const std::vector<SetId>& before,
@@ -156,7 +156,7 @@ bool Compilation::match_rules(std::size_t list, const resolve::ChainPolicy& poli
     const auto& fresh = is_profiles ? policy.profile_rules : policy.tiers[tier].rules;
     if (!std::ranges::equal(old, fresh, same_head)) return false;
     const auto count = looked_at.empty() ? fresh.size() : tier < looked_at.size() ? looked_at[tier] : 0;
-    if (!std::ranges::equal(std::span(old).first(count), std::span(fresh).first(count), match)) return false;
+    if (!std::equal(old.begin(), old.begin() + static_cast<std::ptrdiff_t>(count), fresh.begin(), match)) return false;
   }
   return true;
 }

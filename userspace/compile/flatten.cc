@@ -1,7 +1,7 @@
 #include "compile/flatten.h"
 
 #include <algorithm>
-#include <span>
+#include <ranges>
 
 #include "compile/diagram.h"
 
@@ -50,7 +50,7 @@ Tier flatten_tier(const resolve::ResolvedTier& tier, std::uint32_t direction, Pr
   return made;
 }
 
-Tier flatten_profiles(const std::vector<resolve::ResolvedRule>& rules, std::uint32_t direction, Predicates& predicates,
+Tier flatten_profiles(const SharedList<resolve::ResolvedRule>& rules, std::uint32_t direction, Predicates& predicates,
                       RuleTable& table) {
   Tier made;
   for (const auto& rule : rules) {
@@ -77,9 +77,11 @@ bool has_pass(const Tier& tier) {
 
 bool is_log(const resolve::ResolvedRule& rule) { return rule.action == model::Action::Log; }
 
+using RuleRange = std::ranges::subrange<SharedList<resolve::ResolvedRule>::const_iterator>;
+
 // One list of the chain for the question "is it logged": what decides says no. `end`: what a packet meets that no rule matches; nothing:
 // the next list.
-Tier flatten_list_log(std::span<const resolve::ResolvedRule> rules, bool passes, std::optional<std::uint32_t> end, Predicates& predicates,
+Tier flatten_list_log(RuleRange rules, bool passes, std::optional<std::uint32_t> end, Predicates& predicates,
                       RuleTable& table) {
   const auto logged = table.key({.origin = {}, .verdict = NW_LOG, .reason = NW_REASON_NONE});
   Tier made;
@@ -118,13 +120,13 @@ FlatPolicy flatten(const resolve::ChainPolicy& policy, resolve::ChainEnd end, st
 }
 
 FlatPolicy flatten_log(const resolve::ChainPolicy& policy, Predicates& predicates, RuleTable& table) {
-  std::vector<std::span<const resolve::ResolvedRule>> lists;
-  for (const auto& tier : policy.tiers) lists.emplace_back(tier.rules);
-  lists.emplace_back(policy.profile_rules);
+  std::vector<RuleRange> lists;
+  for (const auto& tier : policy.tiers) lists.emplace_back(tier.rules.begin(), tier.rules.end());
+  lists.emplace_back(policy.profile_rules.begin(), policy.profile_rules.end());
   while (!lists.empty() && std::ranges::none_of(lists.back(), is_log)) lists.pop_back();
   if (lists.empty()) return {};
   auto& last = lists.back();
-  while (!is_log(last.back())) last = last.first(last.size() - 1);
+  while (!is_log(last.back())) last = {last.begin(), last.end() - 1};
   FlatPolicy flat;
   for (std::size_t i = 0; i < lists.size(); ++i) {
     const bool is_last = i + 1 == lists.size();

@@ -57,7 +57,7 @@ void add_keys(const resolve::ChainPolicy& policy, std::uint32_t chain, std::vect
 
 bool same_owners(const resolve::ChainPolicy& a, const resolve::ChainPolicy& b) {
   const auto same_rules = [](const auto& x, const auto& y) {
-    return std::ranges::equal(x, y, [](const auto& rule, const auto& other) { return rule.action == other.action && rule.origin == other.origin; });
+    return std::ranges::equal(x, y, [](const auto& rule, const auto& other) { return &rule == &other || (rule.action == other.action && rule.origin == other.origin); });
   };
   const auto same_tiers = [&](const resolve::ResolvedTier& x, const resolve::ResolvedTier& y) {
     return x.name == y.name && x.end == y.end && x.staged == y.staged && same_rules(x.rules, y.rules);

@@ -75,11 +75,19 @@ void put(Json& out, const char* key, const std::optional<T>& value) {
   if (value) out[key] = of(*value);
 }
 
-template <typename T>
-void put(Json& out, const char* key, const std::vector<T>& values) {
+template <typename List>
+void put_all(Json& out, const char* key, const List& values) {
   if (values.empty()) return;
   auto& list = out[key] = Json::array();
   for (const auto& value : values) list.push_back(of(value));
+}
+template <typename T>
+void put(Json& out, const char* key, const std::vector<T>& values) {
+  put_all(out, key, values);
+}
+template <typename T>
+void put(Json& out, const char* key, const SharedList<T>& values) {
+  put_all(out, key, values);
 }
 
 template <typename T>

@@ -251,6 +251,12 @@ void read_nets(Reader& reader, const Node& node, std::vector<Cidr>& out, BareAdd
   }
 }
 
+void read_nets(Reader& reader, const Node& node, SharedList<Cidr>& out, BareAddress bare) {
+  std::vector<Cidr> nets;
+  read_nets(reader, node, nets, bare);
+  out = std::move(nets);
+}
+
 std::optional<std::size_t> read_choice(Reader& reader, const Node& node,
                                        std::span<const std::string_view> names) {
   if (node.type == Node::Type::scalar) {

@@ -102,6 +102,7 @@ std::optional<std::string> read_text(Reader& reader, const Node& node);
 std::optional<std::int64_t> read_integer(Reader& reader, const Node& node, std::int64_t least, std::int64_t most);
 void read_switch(Reader& reader, const Node& node, std::optional<bool>& out);  // Enabled, Disabled
 void read_nets(Reader& reader, const Node& node, std::vector<Cidr>& out, BareAddress bare);
+void read_nets(Reader& reader, const Node& node, SharedList<Cidr>& out, BareAddress bare);
 
 // One of the names, by its position; nothing, after a fault, if it is none.
 std::optional<std::size_t> read_choice(Reader& reader, const Node& node, std::span<const std::string_view> names);
@@ -140,6 +141,13 @@ void read(Reader& reader, const Node& node, std::vector<T>& out) {
     }
     read(reader, node.items[i], out.emplace_back());
   }
+}
+
+template <typename T>
+void read(Reader& reader, const Node& node, SharedList<T>& out) {
+  std::vector<T> values;
+  read(reader, node, values);
+  out = std::move(values);
 }
 
 template <typename C, typename V>

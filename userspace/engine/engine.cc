@@ -198,7 +198,7 @@ Result<ApplyReport> Engine::State::reprogram() {
 Result<ApplyReport> Engine::apply(const model::ResourceSet& resources,
                                   const resolve::NodeFacts& facts) {
   const auto begin = monotonic_ns();
-  state_->wanted = std::make_shared<const resolve::Resolved>(resolve::resolve(resources, facts));
+  state_->wanted = std::make_shared<const resolve::Resolved>(state_->resolver.resolve(resources, facts));
   state_->facts = facts;
   const auto resolved = monotonic_ns();
   auto report = state_->reprogram();

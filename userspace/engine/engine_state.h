@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "engine/placement.h"
 #include "engine/state_file.h"
+#include "resolve/resolver.h"
 
 namespace nodewall::engine {
 
@@ -51,6 +52,7 @@ struct Engine::State {
   bool armed = true;
   std::shared_ptr<const resolve::Resolved> applied;  // what the kernel has
   std::shared_ptr<const resolve::Resolved> wanted;   // what it shall have; kept for arm(). Shared: the compiler looks at the one before
+  resolve::Resolver resolver;
   compile::Compiler compiler;
   bool kernel_has_compiled = false;           // the image in the kernel is the compiler's last
   resolve::NodeFacts facts;

@@ -94,7 +94,7 @@ std::string match_text(const resolve::Resolved& resolved, const resolve::Resolve
 }
 
 std::vector<RuleSummary> rules_of(const resolve::Resolved& resolved,
-                                  const std::vector<resolve::ResolvedRule>& rules) {
+                                  const SharedList<resolve::ResolvedRule>& rules) {
   std::vector<RuleSummary> lines;
   ProtocolWords protocols;
   for (const auto& rule : rules) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "base/shared_list.h"
 #include "model/rule.h"
 #include "model/selector.h"
 
@@ -86,8 +87,8 @@ struct GlobalNetworkPolicy {
   std::optional<Selector> namespace_selector;
   std::optional<Selector> service_account_selector;
   std::vector<PolicyType> types;  // as written; empty: see effective_types
-  std::vector<Rule> ingress;
-  std::vector<Rule> egress;
+  SharedList<Rule> ingress;
+  SharedList<Rule> egress;
   bool do_not_track = false;
   bool pre_dnat = false;
   bool apply_on_forward = false;
@@ -107,13 +108,13 @@ struct StagedGlobalNetworkPolicy {
 };
 
 struct GlobalNetworkSet {
-  std::vector<Cidr> nets;  // host bits kept as written
+  SharedList<Cidr> nets;  // host bits kept as written
   bool operator==(const GlobalNetworkSet&) const = default;
 };
 
 struct Profile {
-  std::vector<Rule> ingress;
-  std::vector<Rule> egress;
+  SharedList<Rule> ingress;
+  SharedList<Rule> egress;
   Labels labels_to_apply;
   bool operator==(const Profile&) const = default;
 };

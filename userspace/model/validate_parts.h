@@ -55,7 +55,7 @@ void check(const Node& node, FaultList& faults);
 void check(const NodewallConfiguration& config, FaultList& faults);
 void check_tier(std::string_view name, const Tier& tier, FaultList& faults);
 
-void check_rules(std::string_view field, const std::vector<Rule>& rules, Direction direction, FaultList& faults);
+void check_rules(std::string_view field, const SharedList<Rule>& rules, Direction direction, FaultList& faults);
 enum class GlobalCall : std::uint8_t { refused, allowed_alone };
 void check_selector(std::string_view field, const std::optional<Selector>& selector, GlobalCall global, FaultList& faults);
 void check_labels(std::string_view field, const Labels& labels, FaultList& faults);

@@ -191,7 +191,7 @@ void check_selector(std::string_view field, const std::optional<Selector>& selec
     faults.add(field, selector->text(), "global() can only be used alone, not as a part of another selector");
 }
 
-void check_rules(std::string_view field, const std::vector<Rule>& rules, Direction direction, FaultList& faults) {
+void check_rules(std::string_view field, const SharedList<Rule>& rules, Direction direction, FaultList& faults) {
   check_count(field, rules.size(), kMaxRules, faults);
   for (std::size_t i = 0; i < rules.size(); ++i) {
     const Within within(faults, field, i);

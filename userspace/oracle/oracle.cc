@@ -181,7 +181,7 @@ bool matches(const Resolved& resolved, const ResolvedRule& rule, const PacketQue
 }
 
 // `logs`: Log rules too.
-const ResolvedRule* first_match(const Resolved& resolved, const std::vector<ResolvedRule>& rules, const PacketQuery& packet, bool logs) {
+const ResolvedRule* first_match(const Resolved& resolved, const SharedList<ResolvedRule>& rules, const PacketQuery& packet, bool logs) {
   for (const auto& rule : rules)
     if ((logs || rule.action != model::Action::Log) && matches(resolved, rule, packet)) return &rule;
   return nullptr;
@@ -323,7 +323,7 @@ Judgement judge(const Resolved& resolved, const PacketQuery& packet) {
 
 std::vector<resolve::Origin> log_rules(const Resolved& resolved, const resolve::ChainPolicy& policy, const PacketQuery& packet) {
   std::vector<resolve::Origin> logs;
-  const auto decider = [&](const std::vector<ResolvedRule>& rules) -> const ResolvedRule* {
+  const auto decider = [&](const SharedList<ResolvedRule>& rules) -> const ResolvedRule* {
     for (const auto& rule : rules) {
       if (!matches(resolved, rule, packet)) continue;
       if (rule.action != model::Action::Log) return &rule;

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <compare>
+#include <utility>
+
+#include "resolve/normal_form.h"
 
 namespace nodewall::resolve {
 namespace {
@@ -46,24 +49,9 @@ Cidr cidr_of(const Key& key) {
   return cidr;
 }
 
-std::uint64_t hash_of(std::span<const Cidr> members) {
-  constexpr std::uint64_t kMultiplier = 0x9e3779b97f4a7c15ULL;
-  std::uint64_t hash = members.size();
-  const auto mix = [&](std::uint64_t value) {
-    hash = (hash ^ value) * kMultiplier;
-    hash ^= hash >> 32;
-  };
-  for (const auto& member : members) {
-    mix(member.address.high());
-    mix(member.address.low());
-    mix(static_cast<std::uint64_t>(member.address.family) << 8 | member.prefix);
-  }
-  return hash;
-}
-
 }  // namespace
 
-std::vector<Cidr> normalized(std::vector<Cidr> members) {
+std::vector<Cidr> normalized(std::vector<Cidr> members, std::vector<Cidr>* hidden) {
   std::vector<Key> keys;
   keys.reserve(members.size());
   for (const auto& member : members) keys.push_back(key_of(member));
@@ -73,7 +61,10 @@ std::vector<Cidr> normalized(std::vector<Cidr> members) {
   members.clear();
   for (const auto& key : keys) {
     auto& cover = last[key.family == Family::v4];
-    if (cover != nullptr && covers(*cover, key)) continue;
+    if (cover != nullptr && covers(*cover, key)) {
+      if (hidden != nullptr) hidden->push_back(cidr_of(key));
+      continue;
+    }
     cover = &key;
     members.push_back(cidr_of(key));
   }
@@ -84,16 +75,34 @@ Cidr host_cidr(const Address& address) {
   return {.address = address, .prefix = static_cast<std::uint8_t>(address.family == Family::v4 ? 32 : 128)};
 }
 
-SetIndex SetTable::intern(std::vector<Cidr> members) {
-  members = normalized(std::move(members));
-  const auto hash = hash_of(members);
+std::shared_ptr<KnownSet> SetPool::find_or_add(CidrList members, std::uint64_t hash) {
   const auto [begin, end] = by_hash_.equal_range(hash);
   for (auto it = begin; it != end; ++it)
-    if (sets_[it->second].members == members) return it->second;
-  const auto index = static_cast<SetIndex>(sets_.size());
-  sets_.push_back({std::move(members)});
-  by_hash_.emplace(hash, index);
-  return index;
+    if (it->second->set.members == members) return it->second;
+  auto made = std::make_shared<KnownSet>(KnownSet{.set = {std::move(members)}, .hash = hash});
+  by_hash_.emplace(hash, made);
+  return made;
+}
+
+void SetPool::drop_unused() {
+  std::erase_if(by_hash_, [](const auto& it) { return it.second.use_count() == 1; });
+}
+
+SetIndex SetTable::intern(std::vector<Cidr> members) {
+  CidrList normal(normalized(std::move(members)));
+  const auto hash = hash_of_members(normal);
+  return intern(pool_.find_or_add(std::move(normal), hash));
+}
+
+SetIndex SetTable::intern(const std::shared_ptr<KnownSet>& set, const std::shared_ptr<Selected>& selected) {
+  if (set->round != round_) {
+    set->round = round_;
+    set->index = static_cast<SetIndex>(sets_.size());
+    sets_.push_back(set->set);
+  }
+  if (uses_ != nullptr)
+    uses_->push_back({.set = selected ? nullptr : set, .selected = selected, .index = set->index, .empty = set->set.members.empty()});
+  return set->index;
 }
 
 }  // namespace nodewall::resolve

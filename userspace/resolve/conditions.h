@@ -19,6 +19,9 @@ class Conditions {
     if (!seen_.emplace(object, type, message).second) return;
     list_.push_back({severity, std::move(object), std::move(type), std::move(message)});
   }
+  void add_all(const std::vector<Condition>& conditions) {
+    for (const auto& it : conditions) add(it.severity, it.object, it.type, it.message);
+  }
   std::vector<Condition> take() { return std::move(list_); }
 
  private:

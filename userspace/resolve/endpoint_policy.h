@@ -66,7 +66,7 @@ struct ResolvedRule {
 
 struct ResolvedTier {
   std::string name;
-  std::vector<ResolvedRule> rules;
+  SharedList<ResolvedRule> rules;
   model::TierAction end = model::TierAction::Deny;  // when no rule matches
   bool staged = false;  // in a staged chain: a tier that only staged policies make count
   bool operator==(const ResolvedTier&) const = default;
@@ -88,7 +88,7 @@ std::string_view chain_name(std::uint32_t chain);  // "ingress", "egress", "forw
 struct ChainPolicy {
   std::vector<ResolvedTier> tiers;        // in order; only tiers with a policy for this endpoint and chain; of untracked and preDNAT
                                           // chains all end in Pass
-  std::vector<ResolvedRule> profile_rules;  // INGRESS and EGRESS only; Pass in a profile is Deny
+  SharedList<ResolvedRule> profile_rules;  // INGRESS and EGRESS only; Pass in a profile is Deny
   bool operator==(const ChainPolicy&) const = default;
 };
 bool has_log(const ChainPolicy& policy);  // a Log rule, reachable or not

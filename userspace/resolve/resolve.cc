@@ -3,13 +3,12 @@
 
 #include <algorithm>
 #include <map>
-#include <span>
 #include <strings.h>
 #include <utility>
 
-#include "resolve/failsafe_shadow.h"
 #include "resolve/interfaces.h"
-#include "resolve/rules.h"
+#include "resolve/resolver.h"
+#include "resolve/rule_memory.h"
 #include "resolve/tiers.h"
 
 namespace nodewall::resolve {
@@ -18,14 +17,18 @@ namespace {
 using model::Kind;
 using Severity = Conditions::Severity;
 
+constexpr std::size_t kSpareSets = 16;  // that nobody needs any more, and are still kept
+
 struct BothDirections {
-  std::vector<ResolvedRule> ingress, egress;
+  SharedList<ResolvedRule> ingress, egress;
 };
 
-class Resolver {
+// One round of it.
+class Resolution {
  public:
-  Resolver(const model::ResourceSet& resources, const NodeFacts& facts)
-      : resources_(resources), facts_(facts), inventory_(resources), rule_context_{inventory_, sets_, conditions_} {
+  Resolution(const model::ResourceSet& resources, const NodeFacts& facts, InventoryMemory& inventory, RuleMemory& rules, std::uint64_t round)
+      : resources_(resources), facts_(facts), round_(round), inventory_(resources, inventory, round), sets_(inventory.sets, round),
+        rule_memory_(rules), rule_context_{inventory_, sets_, conditions_} {
     for (const auto& profile : model::built_in_resources())
       built_in_.emplace(profile.metadata.name, std::get<model::Profile>(profile.spec));
   }
@@ -124,13 +127,13 @@ class Resolver {
       if (made[chain]) chains[chain].tiers.push_back(std::move(*made[chain]));
   }
 
-  static void add_rules(const OrderedTier& tier, std::uint32_t chain, const std::vector<ResolvedRule>& rules, bool staged,
+  static void add_rules(const OrderedTier& tier, std::uint32_t chain, const SharedList<ResolvedRule>& rules, bool staged,
                         std::optional<ResolvedTier>& to) {
     // Untracked and preDNAT stages leave to the next what no rule of theirs decides.
     const auto end = end_of(chain) == ChainEnd::next ? model::TierAction::Pass : tier.end;
     if (!to) to = ResolvedTier{.name = tier.name, .rules = {}, .end = end, .staged = true};
     to->staged = to->staged && staged;
-    to->rules.insert(to->rules.end(), rules.begin(), rules.end());
+    to->rules.append(rules);
   }
 
   // The chains that a policy is in, by its kind.
@@ -168,11 +171,9 @@ class Resolver {
     return policies_.emplace(policy.id, std::move(made)).first->second;
   }
 
-  std::vector<ResolvedRule> resolve_list(const std::vector<model::Rule>& rules, const RuleList& list,
-                                         const std::vector<model::FailsafePort>& failsafe) {
-    auto made = resolve_rules(rules, list, rule_context_);
-    report_shadowed_rules(made, failsafe, list.owner, list.direction, conditions_);
-    return made;
+  SharedList<ResolvedRule> resolve_list(const SharedList<model::Rule>& rules, const RuleList& list,
+                                        const std::vector<model::FailsafePort>& failsafe) {
+    return rule_memory_.resolve(rules, list, failsafe, rule_context_, round_);
   }
 
   const model::Profile* find_profile(const std::string& name) const {
@@ -184,10 +185,8 @@ class Resolver {
 
   void add_profile(const KnownEndpoint& endpoint, const std::string& name, Chains& chains) {
     const auto& rules = rules_of_profile(endpoint, name);
-    auto& ingress = chains[NW_CHAIN_INGRESS].profile_rules;
-    auto& egress = chains[NW_CHAIN_EGRESS].profile_rules;
-    ingress.insert(ingress.end(), rules.ingress.begin(), rules.ingress.end());
-    egress.insert(egress.end(), rules.egress.begin(), rules.egress.end());
+    chains[NW_CHAIN_INGRESS].profile_rules.append(rules.ingress);
+    chains[NW_CHAIN_EGRESS].profile_rules.append(rules.egress);
   }
 
   const BothDirections& rules_of_profile(const KnownEndpoint& endpoint, const std::string& name) {
@@ -214,9 +213,6 @@ class Resolver {
     BothDirections made;
     made.ingress = resolve_list(profile.ingress, {id, "", "ingress"}, settings_.failsafe_inbound);
     made.egress = resolve_list(profile.egress, {id, "", "egress"}, settings_.failsafe_outbound);
-    for (auto* list : {&made.ingress, &made.egress})
-      for (auto& rule : *list)
-        if (rule.action == model::Action::Pass) rule.action = model::Action::Deny;
     return made;
   }
 
@@ -248,9 +244,11 @@ class Resolver {
 
   const model::ResourceSet& resources_;
   const NodeFacts& facts_;
+  const std::uint64_t round_;
   Inventory inventory_;
   SetTable sets_;
   Conditions conditions_;
+  RuleMemory& rule_memory_;
   RuleContext rule_context_;
   Settings settings_;
   std::map<std::string, model::Profile> built_in_;
@@ -260,6 +258,34 @@ class Resolver {
 
 }  // namespace
 
-Resolved resolve(const model::ResourceSet& resources, const NodeFacts& facts) { return Resolver(resources, facts).run(); }
+struct Resolver::Memory {
+  InventoryMemory inventory;
+  RuleMemory rules;
+  std::uint64_t round = 0;
+
+  void drop_others(std::size_t sets_in_use);
+};
+
+// What the last round did not ask for.
+void Resolver::Memory::drop_others(std::size_t sets_in_use) {
+  rules.drop_others(round);
+  std::erase_if(inventory.selectors, [&](const auto& it) { return it.second->round != round; });
+  // A look at all of them now and then.
+  if (inventory.sets.size() > sets_in_use + sets_in_use / 8 + kSpareSets) inventory.sets.drop_unused();
+}
+
+Resolver::Resolver() : memory_(std::make_unique<Memory>()) {}
+Resolver::Resolver(Resolver&&) noexcept = default;
+Resolver& Resolver::operator=(Resolver&&) noexcept = default;
+Resolver::~Resolver() = default;
+
+Resolved Resolver::resolve(const model::ResourceSet& resources, const NodeFacts& facts) {
+  ++memory_->round;
+  auto resolved = Resolution(resources, facts, memory_->inventory, memory_->rules, memory_->round).run();
+  memory_->drop_others(resolved.sets.size());
+  return resolved;
+}
+
+Resolved resolve(const model::ResourceSet& resources, const NodeFacts& facts) { return Resolver().resolve(resources, facts); }
 
 }  // namespace nodewall::resolve

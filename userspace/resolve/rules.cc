@@ -191,10 +191,10 @@ class RuleResolver {
 
 }  // namespace
 
-std::vector<ResolvedRule> resolve_rules(const std::vector<model::Rule>& rules, const RuleList& list, RuleContext& context) {
+std::vector<ResolvedRule> resolve_rules(const std::vector<model::Rule>& rules, std::size_t first, const RuleList& list, RuleContext& context) {
   std::vector<ResolvedRule> out;
   out.reserve(rules.size());
-  for (std::size_t i = 0; i < rules.size(); ++i) RuleResolver(rules[i], i, list, context).append_to(out);
+  for (std::size_t i = 0; i < rules.size(); ++i) RuleResolver(rules[i], first + i, list, context).append_to(out);
   return out;
 }
 

@@ -25,6 +25,7 @@ struct RuleList {
   std::string_view direction;   // "ingress" or "egress"
 };
 
-std::vector<ResolvedRule> resolve_rules(const std::vector<model::Rule>& rules, const RuleList& list, RuleContext& context);
+// `first`: number of the first of these rules in the list.
+std::vector<ResolvedRule> resolve_rules(const std::vector<model::Rule>& rules, std::size_t first, const RuleList& list, RuleContext& context);
 
 }  // namespace nodewall::resolve

@@ -94,7 +94,7 @@ std::vector<OrderedTier> ordered_tiers(const model::ResourceSet& resources, Worl
   std::vector<OrderedTier> result;
   for (auto& it : sorted) {
     std::ranges::stable_sort(it.tier.policies, {}, [](const OrderedPolicy& policy) {
-      return std::pair(policy.spec->order.value_or(kLast), policy.id.name);
+      return std::pair<double, const std::string&>(policy.spec->order.value_or(kLast), policy.id.name);
     });
     result.push_back(std::move(it.tier));
   }

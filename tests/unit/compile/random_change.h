@@ -29,7 +29,7 @@ class Story {
   }
 
  private:
-  using Rules = std::vector<resolve::ResolvedRule>;
+  using Rules = SharedList<resolve::ResolvedRule>;
 
   void begin() {
     policy_ = random_policy(random_);

@@ -126,7 +126,7 @@ inline resolve::ResolvedRule random_rule(Random& random, std::size_t sets, const
 }
 
 inline void random_rules(Random& random, std::size_t sets, const std::string& tier, const Actions& actions,
-                  std::vector<resolve::ResolvedRule>& rules) {
+                  SharedList<resolve::ResolvedRule>& rules) {
   std::int32_t index = 0, policy = 0;
   for (auto i = below(random, 9); i > 0; --i) {
     rules.push_back(random_rule(random, sets, actions));
@@ -163,7 +163,7 @@ inline resolve::ChainPolicy random_staged(Random& random, std::size_t sets, std:
   if (enforced.tiers.empty() || chance(random, 30)) return random_chain(random, sets, chain, 50);
   auto staged = enforced;
   for (auto& tier : staged.tiers) {
-    std::vector<resolve::ResolvedRule> more;
+    SharedList<resolve::ResolvedRule> more;
     random_rules(random, sets, tier.name, {.pass = 20, .log = 10, .staged = 100}, more);
     const auto at = static_cast<std::ptrdiff_t>(below(random, tier.rules.size() + 1));
     tier.rules.insert(tier.rules.begin() + at, more.begin(), more.end());

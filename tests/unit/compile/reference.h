@@ -80,7 +80,7 @@ inline ChainAnswer ask(const TableImage& image, std::uint32_t slot, std::uint32_
   return answer;
 }
 
-inline const resolve::ResolvedRule* first_match(const resolve::Resolved& resolved, const std::vector<resolve::ResolvedRule>& rules,
+inline const resolve::ResolvedRule* first_match(const resolve::Resolved& resolved, const SharedList<resolve::ResolvedRule>& rules,
                                                 bool with_log, const resolve::PacketQuery& packet) {
   for (const auto& rule : rules)
     if ((with_log || rule.action != model::Action::Log) && matches(resolved, rule, packet)) return &rule;

@@ -135,7 +135,7 @@ TEST_CASE("a staged policy is a policy with an action") {
   const auto& staged = std::get<model::StagedGlobalNetworkPolicy>(resource.spec);
   CHECK(staged.action == model::StagedAction::Learn);
   CHECK(staged.policy.pre_dnat);
-  CHECK(staged.policy.ingress.at(0).action == model::Action::Log);
+  CHECK(staged.policy.ingress[0].action == model::Action::Log);
   const auto without = only(object_text("StagedGlobalNetworkPolicy", "p", "  order: 1\n"));
   CHECK_FALSE(std::get<model::StagedGlobalNetworkPolicy>(without.spec).action);
   has_faults(object_text("StagedGlobalNetworkPolicy", "p", "  stagedAction: set\n"), {{"6:17", "Set"}});
@@ -356,7 +356,7 @@ TEST_CASE("an alias stands for what its anchor holds") {
   const auto& policy = std::get<model::GlobalNetworkPolicy>(resource.spec);
   REQUIRE(policy.ingress.size() == 2);
   CHECK(policy.ingress[0] == policy.ingress[1]);
-  CHECK(policy.egress.at(0) == policy.ingress[0]);
+  CHECK(policy.egress[0] == policy.ingress[0]);
   CHECK(policy.ingress[0].action == model::Action::Deny);
 }
 

@@ -1,12 +1,29 @@
 // What an engine does about a kernel that refuses.
 #include <catch2/catch_test_macros.hpp>
 
+#include "compile/image_reader.h"
 #include "node.h"
 
 using namespace nodewall;
 using engine::Event;
 using fake::Node;
 using fake::take_calls;
+
+namespace {
+
+Address host(std::uint32_t number) { return Address::v4(0xc6336400U + number); }  // 198.51.100.0/24
+
+// What the one endpoint's image says to a packet from there.
+std::uint32_t verdict_from(std::uint32_t number) {
+  resolve::PacketQuery packet;
+  packet.source = host(number);
+  packet.destination = host(200);
+  packet.protocol = 6;
+  packet.destination_port = 80;
+  return compile::ImageReader(fake::kernel_state.image).ask(0, NW_VARIANT_ENFORCED, NW_CHAIN_INGRESS, packet).verdict;
+}
+
+}  // namespace
 
 TEST_CASE("an interface that fails does not stop the others and is tried again") {
   Node node;
@@ -61,6 +78,47 @@ TEST_CASE("T-K2 a change that failed half-way and is taken back is taken back in
   fake::kernel_state.entries_fail = false;
   REQUIRE(engine->apply(old_policy, node.facts));
   CHECK(fake::kernel_state.image.size() == old_image);
+}
+
+TEST_CASE("members that came while the kernel refused, or while nothing was enforced, are enforced with those that follow") {
+  Node node;
+  node.govern("a", "eth0");
+  model::Rule deny, allow;
+  deny.action = model::Action::Deny;
+  deny.source.selector = model::Selector();
+  model::GlobalNetworkPolicy policy;
+  policy.ingress = {deny, allow};
+  node.add("p", policy);
+  node.add("set", model::GlobalNetworkSet{});
+  auto& nets = std::get<model::GlobalNetworkSet>(node.resources.at({model::Kind::GlobalNetworkSet, "set"}).spec).nets;
+  nets.push_back({host(0), 32});
+  auto engine = node.start();
+  REQUIRE(engine);
+  REQUIRE(engine->apply(node.resources, node.facts));
+  std::uint32_t next = 1;
+  const auto add = [&] { nets.push_back({host(next++), 32}); };
+  const auto check = [&] {
+    REQUIRE(engine->apply(node.resources, node.facts));
+    for (std::uint32_t i = 0; i < 32; ++i) CHECK(verdict_from(i) == (i < next ? NW_DENY : NW_ALLOW));
+  };
+  check();
+  for (auto* fails : {&fake::kernel_state.image_fails, &fake::kernel_state.entries_fail}) {
+    add();
+    if (fails == &fake::kernel_state.entries_fail) node.govern("b", next % 2 == 0 ? "eth1" : "eth0");
+    *fails = true;
+    (void)engine->apply(node.resources, node.facts);
+    add();
+    (void)engine->apply(node.resources, node.facts);
+    *fails = false;
+    add();
+    check();
+  }
+  REQUIRE(engine->disarm());
+  add();
+  REQUIRE(engine->apply(node.resources, node.facts));
+  REQUIRE(engine->arm());
+  add();
+  check();
 }
 
 TEST_CASE("T-K2 a hook that could not be taken off is taken off at the next tick") {

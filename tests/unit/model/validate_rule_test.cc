@@ -163,8 +163,8 @@ TEST_CASE("service accounts have names and a selector that can be read") {
 }
 
 TEST_CASE("lists of rules, nets and ports are bounded") {
-  is_valid(policy_with([](GlobalNetworkPolicy& p) { p.ingress.assign(1024, rule()); }));
-  has_one_fault(policy_with([](GlobalNetworkPolicy& p) { p.egress.assign(1025, rule()); }), "spec.egress", "at most 1024");
+  is_valid(policy_with([](GlobalNetworkPolicy& p) { p.ingress = std::vector(1024, rule()); }));
+  has_one_fault(policy_with([](GlobalNetworkPolicy& p) { p.egress = std::vector(1025, rule()); }), "spec.egress", "at most 1024");
   is_valid(ingress_rule([](Rule& r) { r.source.nets.assign(256, net("10.0.0.0/8")); }));
   has_one_fault(ingress_rule([](Rule& r) { r.source.nets.assign(257, net("10.0.0.0/8")); }), "spec.ingress[0].source.nets", "at most 256");
   has_one_fault(ingress_rule([](Rule& r) { r.source.ports.assign(51, PortRange{.first = 1, .last = 1}); }, "TCP"),

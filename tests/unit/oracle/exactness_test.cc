@@ -34,7 +34,7 @@ struct Reference {
     return false;
   }
 
-  static bool contains(const std::vector<Cidr>& list, const Address& address) {
+  static bool contains(const auto& list, const Address& address) {
     return std::ranges::any_of(list, [&](const Cidr& it) { return it.contains(address); });
   }
 

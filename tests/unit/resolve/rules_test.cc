@@ -17,7 +17,8 @@ namespace {
 // The one policy's ingress rules on eth0.
 std::vector<ResolvedRule> ingress_of(const resolve::Resolved& resolved) {
   const auto& tiers = resolved.endpoints.at(0).chains[NW_CHAIN_INGRESS].tiers;
-  return tiers.empty() ? std::vector<ResolvedRule>{} : tiers.at(0).rules;
+  if (tiers.empty()) return {};
+  return {tiers.at(0).rules.begin(), tiers.at(0).rules.end()};
 }
 
 std::vector<ResolvedRule> resolve_one(Node& node, model::Rule rule) {
