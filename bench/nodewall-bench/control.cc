@@ -56,13 +56,13 @@ class Control {
   // Compiles and writes as at a start. Adds what each took.
   Status start(std::vector<double>& compile, std::vector<double>& write, std::vector<double>& peak) {
     compiler_.forget();
-    slots_ = {};
+    slots_ = std::make_shared<const compile::Slots>();
     malloc_trim(0);
     forget_most_resident();
     const auto before = resident_mb("VmRSS");
     const auto next = std::make_shared<const resolve::Resolved>(policy_);
     const auto begin = std::chrono::steady_clock::now();
-    slots_ = compile::assign_slots(slots_, *next);
+    slots_ = std::make_shared<const compile::Slots>(compile::assign_slots(*slots_, *next));
     if (auto done = compiler_.update(next, slots_); !done) return done;
     compile.push_back(ms_since(begin));
     peak.push_back(resident_mb("VmHWM") - before);
@@ -77,7 +77,7 @@ class Control {
     edit(kind, round);
     auto next = std::make_shared<const resolve::Resolved>(policy_);
     const auto begin = std::chrono::steady_clock::now();
-    if (!compile::same_owners(*enforced_, *next)) slots_ = compile::assign_slots(slots_, *next);
+    if (!compile::same_owners(*enforced_, *next)) slots_ = std::make_shared<const compile::Slots>(compile::assign_slots(*slots_, *next));
     if (auto done = compiler_.update(next, slots_); !done) return done;
     std::optional<std::vector<kernel::LineRange>> changed;
     if (const auto& changes = compiler_.changes()) {
@@ -130,7 +130,7 @@ class Control {
   resolve::Resolved policy_;
   std::shared_ptr<const resolve::Resolved> enforced_;
   compile::Compiler compiler_;
-  compile::Slots slots_;
+  std::shared_ptr<const compile::Slots> slots_ = std::make_shared<const compile::Slots>();
   std::uint32_t generation_ = 0;
   std::mt19937_64 random_{7};
 };

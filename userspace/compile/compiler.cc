@@ -7,7 +7,7 @@ namespace nodewall::compile {
 struct Compiler::State {
   CompileLimits limits;
   std::unique_ptr<Compilation> compilation;
-  Slots slots;
+  std::shared_ptr<const Slots> slots;
   TableImage none;
   std::optional<std::vector<LineRange>> changes;
 };
@@ -18,19 +18,19 @@ Compiler::Compiler(Compiler&&) noexcept = default;
 Compiler& Compiler::operator=(Compiler&&) noexcept = default;
 Compiler::~Compiler() = default;
 
-Status Compiler::update(std::shared_ptr<const resolve::Resolved> next, const Slots& slots) {
+Status Compiler::update(std::shared_ptr<const resolve::Resolved> next, std::shared_ptr<const Slots> slots) {
   auto& kept = state_->compilation;
   state_->changes.reset();
-  if (kept && !kept->is_worn() && slots == state_->slots && kept->update(next)) {
+  if (kept && !kept->is_worn() && (slots == state_->slots || *slots == *state_->slots) && kept->update(next)) {
     state_->changes = kept->lines().take_changes();
     return {};
   }
   kept = std::make_unique<Compilation>(std::move(next), state_->limits);
-  if (auto done = kept->build(slots); !done) {
+  if (auto done = kept->build(*slots); !done) {
     forget();
     return done;
   }
-  state_->slots = slots;
+  state_->slots = std::move(slots);
   kept->expect_updates();
   return {};
 }

@@ -25,8 +25,9 @@ class Compiler {
   Compiler& operator=(Compiler&&) noexcept;
   ~Compiler();
 
-  // Makes image() be that of `next`. After an error there is no image, and the next one is compiled as a whole.
-  Status update(std::shared_ptr<const resolve::Resolved> next, const Slots& slots);
+  // Makes image() be that of `next`. After an error there is no image, and the next one is compiled as a whole. Both are shared with whoever
+  // had them made: what is the same is seen by the pointer.
+  Status update(std::shared_ptr<const resolve::Resolved> next, std::shared_ptr<const Slots> slots);
   [[nodiscard]] const TableImage& image() const;
   // The lines that the last update() changed; nothing: all may be others.
   [[nodiscard]] const std::optional<std::vector<LineRange>>& changes() const;

@@ -150,7 +150,7 @@ Result<Engine> Engine::start(const EngineOptions& options) {
     state->last_generation = saved->status.generation;
   }
   if (auto saved = read_policy(state->run_dir)) {
-    state->slots = saved->slots;
+    state->slots = std::make_shared<compile::Slots>(saved->slots);
     state->saved_generation = saved->generation;
     state->last_generation = std::max(state->last_generation, saved->generation);
   }
@@ -162,7 +162,7 @@ Result<Engine> Engine::start(const EngineOptions& options) {
   if (state->armed && exists(state->pin_dir)) {
     if (auto done = state->open_datapath(0); !done) return fail(done.error());
     // The image went live and the process ended, or its disk was full: these are the slots of another image.
-    if (state->datapath->generation() != state->saved_generation) state->slots = {};
+    if (state->datapath->generation() != state->saved_generation) state->slots = std::make_shared<compile::Slots>();
   }
   state->save();
   return Engine(std::move(state));

@@ -13,6 +13,7 @@
 #include "compile/compiler.h"
 #include "engine/engine.h"
 #include "engine/placement.h"
+#include "engine/policy_text.h"
 #include "engine/state_file.h"
 #include "resolve/resolver.h"
 
@@ -33,7 +34,7 @@ struct Governed {
 struct Engine::State {
   struct Image {
     bool changed = false;
-    std::optional<compile::Slots> slots;         // nothing: those of the image before
+    std::shared_ptr<const compile::Slots> slots;  // null: those of the image before
     std::optional<compile::TableImage> whole;    // with slots that judge as others
     const compile::TableImage* table = nullptr;  // the compiler's; none when nothing changed
     bool follows = false;                        // the kernel has the image before, which the compiler knows the changes since
@@ -56,10 +57,11 @@ struct Engine::State {
   compile::Compiler compiler;
   bool kernel_has_compiled = false;           // the image in the kernel is the compiler's last
   resolve::NodeFacts facts;
-  compile::Slots slots;
+  std::shared_ptr<const compile::Slots> slots = std::make_shared<compile::Slots>();
   compile::CostReport cost;                   // of the image
   std::uint32_t last_generation = 0;          // greatest ever used
   std::uint32_t saved_generation = 0;         // of the image that policy.json is about
+  PolicyWriter policy_writer;
   std::string policy_file_problem;            // why it could not be written
   std::map<std::string, std::uint32_t> interface_counters;
   std::map<std::uint32_t, Governed> governed;  // by ifindex
@@ -98,12 +100,11 @@ struct Engine::State {
   Result<Image> build_image(const std::shared_ptr<const resolve::Resolved>& shared, const InterfaceEntries& live,
                             ApplyReport& report);
   [[nodiscard]] bool keeps_slots(const resolve::Resolved& next, const InterfaceEntries& live) const;
-  Status compile_image(const std::shared_ptr<const resolve::Resolved>& next, const compile::Slots& next_slots, const Aliases& aliases,
-                       Image& image);
+  Status compile_image(const std::shared_ptr<const resolve::Resolved>& next, const Aliases& aliases, Image& image);
   Status prepare_rule_counters(const compile::Slots& next);
   Status set_policy(std::span<const nw_line> lines, std::optional<std::span<const kernel::LineRange>> changed = {});
   Status write_image(Image& image, ApplyReport& report);
-  void save_policy(const resolve::Resolved& policy);
+  void save_policy(const std::shared_ptr<const resolve::Resolved>& policy);
 
   void watch_events();
   void verify_hooks();

@@ -40,7 +40,7 @@ Result<std::size_t> Engine::poll_events(const std::function<void(const PacketEve
   // Names of a policy that could only be applied in part would be wrong.
   EventNames unknown;
   const bool known = state.applied && state.event_names.generation == state.datapath->generation();
-  if (known) fill_rules(state.event_names, state.slots);
+  if (known) fill_rules(state.event_names, *state.slots);
   EventContext context{.applied = state.applied ? &*state.applied : nullptr,
                        .names = known ? &state.event_names : &unknown,
                        .interface = {},

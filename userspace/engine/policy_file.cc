@@ -1,74 +1,15 @@
-// policy.json: the slots, and the enforced policy in words (policy_words.cc).
-#include <fmt/format.h>
-
-#include <algorithm>
+// policy.json: the slots, and the enforced policy in words (policy_words.cc), as policy_text.cc writes it.
 #include <set>
 
 #include "engine/files.h"
 #include "engine/json_reader.h"
+#include "engine/policy_text.h"
 #include "engine/state_file.h"
 
 namespace nodewall::engine {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::uint64_t kPolicyVersion = 2;
-
-// A policy has rules by the ten thousand, and is written whenever it changes: as text at once, without a tree of values.
-class Writer {
- public:
-  Writer& raw(std::string_view text) {
-    text_ += text;
-    return *this;
-  }
-  Writer& text(std::string_view text) {
-    const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
-    if (!std::ranges::all_of(text, is_plain)) return raw(json(text).dump(-1, ' ', false, json::error_handler_t::replace));
-    text_ += '"';
-    text_ += text;
-    text_ += '"';
-    return *this;
-  }
-  Writer& number(std::int64_t number) {
-    fmt::format_to(std::back_inserter(text_), "{}", number);
-    return *this;
-  }
-  // `one` writes an entry.
-  template <typename List, typename One>
-  Writer& list(const List& list, One one) {
-    text_ += '[';
-    for (bool first = true; const auto& entry : list) {
-      if (!first) text_ += ',';
-      first = false;
-      one(entry);
-    }
-    text_ += ']';
-    return *this;
-  }
-  // A staged policy may have the name of an enforced one.
-  Writer& origin(const resolve::Origin& origin) {
-    raw("[").text(origin.tier).raw(",").text(origin.policy).raw(",").number(origin.rule);
-    return raw(origin.staged ? ",\"staged\"]" : "]");
-  }
-  Writer& rules(const std::vector<RuleSummary>& rules) {
-    return list(rules, [&](const RuleSummary& rule) {
-      raw("{\"action\":").text(rule.action).raw(",\"match\":").text(rule.match).raw(",\"origin\":").origin(rule.origin).raw("}");
-    });
-  }
-  Writer& chain(const ChainSummary& chain) {
-    raw("{\"profileRules\":").rules(chain.profile_rules).raw(",\"tiers\":");
-    list(chain.tiers, [&](const TierSummary& tier) {
-      raw("{\"end\":").text(tier.end).raw(",\"name\":").text(tier.name).raw(",\"rules\":").rules(tier.rules);
-      raw(tier.staged ? ",\"staged\":true}" : ",\"staged\":false}");
-    });
-    return raw("}");
-  }
-  [[nodiscard]] std::string take() { return std::move(text_); }
-
- private:
-  std::string text_;
-};
 
 resolve::Origin origin_from(JsonReader& in, const json& from) {
   const bool staged = from.is_array() && from.size() == 4 && from[3] == "staged";
@@ -110,17 +51,6 @@ compile::Slots slots_from(JsonReader& in, const json& from) {
   return slots;
 }
 
-json to_json(const compile::CostReport& cost) {
-  return {{"bytes", cost.bytes},
-          {"addressBytes", cost.address_bytes},
-          {"diagramBytes", cost.diagram_bytes},
-          {"addressClasses", cost.address_classes},
-          {"l4Classes", cost.l4_classes},
-          {"sourcePortClasses", cost.source_port_classes},
-          {"rules", cost.rules},
-          {"deepestDiagram", cost.deepest_diagram}};
-}
-
 compile::CostReport cost_from(JsonReader& in, const json& from) {
   compile::CostReport cost;
   cost.bytes = in.number(from, "bytes", SIZE_MAX);
@@ -132,12 +62,6 @@ compile::CostReport cost_from(JsonReader& in, const json& from) {
   cost.rules = in.number(from, "rules", SIZE_MAX);
   cost.deepest_diagram = in.number(from, "deepestDiagram", SIZE_MAX);
   return cost;
-}
-
-json to_json(const std::map<std::uint32_t, std::size_t>& chains) {
-  json to = json::object();
-  for (const auto& [chain, index] : chains) to[std::string(resolve::chain_name(chain))] = index;
-  return to;
 }
 
 std::map<std::uint32_t, std::size_t> chains_from(JsonReader& in, const json& from, std::size_t count) {
@@ -162,34 +86,6 @@ ChainSummary chain_from(JsonReader& in, const json& from) {
   }
   chain.profile_rules = rules_from(in, in.array(from, "profileRules"));
   return chain;
-}
-
-json to_json(const std::vector<EndpointSummary>& endpoints) {
-  json list = json::array();
-  for (const auto& endpoint : endpoints) {
-    list.push_back({{"name", endpoint.host_endpoint},
-                    {"policies", endpoint.policies},
-                    {"stagedPolicies", endpoint.staged_policies},
-                    {"profiles", endpoint.profiles},
-                    {"chains", to_json(endpoint.chains)},
-                    {"staged", to_json(endpoint.staged)}});
-  }
-  return list;
-}
-
-std::string text_of(const SavedPolicy& policy) {
-  const auto small = [](const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); };
-  Writer out;
-  out.raw("{\"chains\":").list(policy.chains, [&](const ChainSummary& chain) { out.chain(chain); });
-  out.raw(",\"cost\":").raw(small(to_json(policy.cost)));
-  out.raw(",\"endpointSlots\":").raw(small(policy.slots.endpoints));
-  out.raw(",\"endpoints\":").raw(small(to_json(policy.endpoints)));
-  out.raw(",\"generation\":").number(policy.generation);
-  out.raw(",\"ruleSlots\":").list(policy.slots.rules, [&](const auto& rule) {
-    out.raw("{\"direction\":").number(rule.first.direction).raw(",\"origin\":").origin(rule.first.origin);
-    out.raw(",\"slot\":").number(rule.second).raw("}");
-  });
-  return out.raw(",\"version\":").number(kPolicyVersion).raw("}\n").take();
 }
 
 }  // namespace
@@ -219,7 +115,9 @@ Result<SavedPolicy> read_policy(const std::string& run_dir) {
 }
 
 Status write_policy(const std::string& run_dir, const SavedPolicy& policy) {
-  return write_private_file(run_dir + "/policy.json", text_of(policy));
+  return write_policy_text(run_dir, policy_text(policy));
 }
+
+Status write_policy_text(const std::string& run_dir, std::string_view text) { return write_private_file(run_dir + "/policy.json", text); }
 
 }  // namespace nodewall::engine

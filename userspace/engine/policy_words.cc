@@ -93,8 +93,8 @@ std::string match_text(const resolve::Resolved& resolved, const resolve::Resolve
   return text.empty() ? text : text.substr(1);
 }
 
-std::vector<RuleSummary> rules_of(const resolve::Resolved& resolved,
-                                  const SharedList<resolve::ResolvedRule>& rules) {
+template <typename Rules>
+std::vector<RuleSummary> words_of(const resolve::Resolved& resolved, const Rules& rules) {
   std::vector<RuleSummary> lines;
   ProtocolWords protocols;
   for (const auto& rule : rules) {
@@ -112,37 +112,42 @@ ChainSummary chain_of(const resolve::Resolved& resolved, const resolve::ChainPol
   ChainSummary chain;
   for (const auto& tier : policy.tiers) {
     chain.tiers.push_back({.name = tier.name,
-                           .end = tier.end == model::TierAction::Pass ? "Pass" : "Deny",
+                           .end = std::string(tier_end_word(tier.end)),
                            .staged = tier.staged,
-                           .rules = rules_of(resolved, tier.rules)});
+                           .rules = words_of(resolved, tier.rules)});
   }
-  chain.profile_rules = rules_of(resolved, policy.profile_rules);
+  chain.profile_rules = words_of(resolved, policy.profile_rules);
   return chain;
 }
 
 }  // namespace
 
-SavedPolicy summarize(const resolve::Resolved& resolved, const compile::Slots& slots) {
-  SavedPolicy saved;
-  saved.slots = slots;
+std::string_view tier_end_word(model::TierAction end) { return end == model::TierAction::Pass ? "Pass" : "Deny"; }
+
+std::vector<RuleSummary> rule_words(const resolve::Resolved& resolved, const std::vector<resolve::ResolvedRule>& rules) {
+  return words_of(resolved, rules);
+}
+
+PolicyOutline outline_of(const resolve::Resolved& resolved) {
+  PolicyOutline outline;
   // Endpoints with the same policies and profiles mostly have the same rules; named ports may make them differ.
-  std::multimap<std::string, std::pair<const resolve::ChainPolicy*, std::size_t>> known;
+  std::multimap<std::string, std::size_t> known;
   const auto index_of = [&](const std::string& key, const resolve::ChainPolicy& policy) {
     const auto [first, last] = known.equal_range(key);
     for (auto it = first; it != last; ++it) {
-      if (*it->second.first == policy) return it->second.second;
+      if (*outline.chains[it->second] == policy) return it->second;
     }
-    saved.chains.push_back(chain_of(resolved, policy));
-    known.emplace(key, std::pair(&policy, saved.chains.size() - 1));
-    return saved.chains.size() - 1;
+    outline.chains.push_back(&policy);
+    known.emplace(key, outline.chains.size() - 1);
+    return outline.chains.size() - 1;
   };
   for (const auto& endpoint : resolved.endpoints) {
-    auto& summary = saved.endpoints.emplace_back(EndpointSummary{.host_endpoint = endpoint.host_endpoint,
-                                                                 .policies = endpoint.policies,
-                                                                 .staged_policies = endpoint.staged_policies,
-                                                                 .profiles = endpoint.profiles,
-                                                                 .chains = {},
-                                                                 .staged = {}});
+    auto& summary = outline.endpoints.emplace_back(EndpointSummary{.host_endpoint = endpoint.host_endpoint,
+                                                                   .policies = endpoint.policies,
+                                                                   .staged_policies = endpoint.staged_policies,
+                                                                   .profiles = endpoint.profiles,
+                                                                   .chains = {},
+                                                                   .staged = {}});
     const auto key = fmt::format("{} | {} | {}", fmt::join(endpoint.policies, " "),
                                  fmt::join(endpoint.staged_policies, " "), fmt::join(endpoint.profiles, " "));
     for (std::uint32_t chain = 0; chain <= NW_CHAIN_PRE_DNAT; ++chain) {
@@ -151,6 +156,15 @@ SavedPolicy summarize(const resolve::Resolved& resolved, const compile::Slots& s
       if (endpoint.staged[chain]) summary.staged.emplace(chain, index_of("staged " + name, *endpoint.staged[chain]));
     }
   }
+  return outline;
+}
+
+SavedPolicy summarize(const resolve::Resolved& resolved, const compile::Slots& slots) {
+  auto outline = outline_of(resolved);
+  SavedPolicy saved;
+  saved.slots = slots;
+  saved.endpoints = std::move(outline.endpoints);
+  for (const auto* chain : outline.chains) saved.chains.push_back(chain_of(resolved, *chain));
   return saved;
 }
 

@@ -238,7 +238,7 @@ Result<ApplyReport> Engine::State::program(const std::shared_ptr<const resolve::
   auto image = build_image(shared, *live, report);
   if (!image) return fail(image.error());
   const auto begin = monotonic_ns();
-  auto planned = plan(next, image->slots ? *image->slots : slots);
+  auto planned = plan(next, image->slots ? *image->slots : *slots);
   if (!applied) {
     // What an earlier engine attached is taken over, not attached again.
     if (const auto attached = datapath->attached()) {
@@ -278,7 +278,7 @@ Result<ApplyReport> Engine::State::program(const std::shared_ptr<const resolve::
   status.generation = report.generation;
   if (saved_generation != report.generation) {
     const auto enforced = monotonic_ns();
-    save_policy(next);
+    save_policy(shared);
     report.save_ns = monotonic_ns() - enforced;
   }
   if (report.new_image) {

@@ -37,9 +37,9 @@ Result<InterfaceEntries> Engine::State::live_entries(const resolve::Resolved& ne
   auto live = datapath->interfaces();
   if (!live) return fail(std::move(live.error()).in("interfaces"));
   if (!applied || (applied->endpoints == next.endpoints && applied->sets == next.sets)) return live;
-  auto parting = part_interfaces(slots, next, *live, [&](const auto& name) { return keeps_policy(name, next); });
+  auto parting = part_interfaces(*slots, next, *live, [&](const auto& name) { return keeps_policy(name, next); });
   if (parting.aliases.empty()) return live;
-  const auto table = compile_with(*applied, slots, parting.aliases);
+  const auto table = compile_with(*applied, *slots, parting.aliases);
   if (!table) return fail(table.error());
   changing = true;
   if (auto done = set_policy(table->lines); !done) return fail(std::move(done.error()).in("policy image"));
@@ -53,14 +53,14 @@ Result<InterfaceEntries> Engine::State::live_entries(const resolve::Resolved& ne
 bool Engine::State::keeps_slots(const resolve::Resolved& next, const InterfaceEntries& live) const {
   if (!applied || applied->assignments != next.assignments || !compile::same_owners(*applied, next)) return false;
   return std::ranges::all_of(next.assignments, [&](const resolve::Assignment& it) {
-    const auto slot = slots.endpoints.find(next.endpoints[it.endpoint].host_endpoint);
+    const auto slot = slots->endpoints.find(next.endpoints[it.endpoint].host_endpoint);
     const auto entry = live.find(it.ifindex);
-    return slot != slots.endpoints.end() && (entry == live.end() || entry->second.endpoint == slot->second);
+    return slot != slots->endpoints.end() && (entry == live.end() || entry->second.endpoint == slot->second);
   });
 }
 
-Status Engine::State::compile_image(const std::shared_ptr<const resolve::Resolved>& next, const compile::Slots& next_slots,
-                                    const Aliases& aliases, Image& image) {
+Status Engine::State::compile_image(const std::shared_ptr<const resolve::Resolved>& next, const Aliases& aliases, Image& image) {
+  const auto& next_slots = image.slots ? image.slots : slots;
   if (aliases.empty()) {
     const bool had_last = std::exchange(kernel_has_compiled, false);
     auto done = compiler.update(next, next_slots);
@@ -68,7 +68,7 @@ Status Engine::State::compile_image(const std::shared_ptr<const resolve::Resolve
     image.follows = had_last && compiler.changes();
     return done;
   }
-  auto table = compile_with(*next, next_slots, aliases);
+  auto table = compile_with(*next, *next_slots, aliases);
   if (!table) return fail(std::move(table.error()));
   image.whole = std::move(*table);
   return {};
@@ -84,11 +84,11 @@ Result<Engine::State::Image> Engine::State::build_image(const std::shared_ptr<co
   const auto begin = monotonic_ns();
   Aliases aliases;
   if (!keeps_slots(next, live)) {
-    auto placement = place_endpoints(slots, next, live, [&](const auto& name) { return keeps_policy(name, next); });
-    image.slots = std::move(placement.slots);
+    auto placement = place_endpoints(*slots, next, live, [&](const auto& name) { return keeps_policy(name, next); });
+    image.slots = std::make_shared<const compile::Slots>(std::move(placement.slots));
     aliases = std::move(placement.aliases);
   }
-  if (auto done = compile_image(shared, image.slots ? *image.slots : slots, aliases, image); !done) return fail(done.error());
+  if (auto done = compile_image(shared, aliases, image); !done) return fail(done.error());
   image.changed = true;
   report.compile_ns = monotonic_ns() - begin;
   if (applied || datapath->generation() == 0) return image;
@@ -104,8 +104,8 @@ Status Engine::State::prepare_rule_counters(const compile::Slots& next) {
   std::vector<std::uint32_t> fresh;
   for (const auto& [key, slot] : next.rules) {
     most = std::max(most, slot + 1);
-    const auto old = slots.rules.find(key);
-    if (old == slots.rules.end() || old->second != slot) fresh.push_back(slot);
+    const auto old = slots->rules.find(key);
+    if (old == slots->rules.end() || old->second != slot) fresh.push_back(slot);
   }
   if (fresh.empty()) return {};
   const auto before = datapath->rule_counters();
@@ -120,7 +120,7 @@ Status Engine::State::prepare_rule_counters(const compile::Slots& next) {
 Status Engine::State::write_image(Image& image, ApplyReport& report) {
   if (!image.lines().empty()) cost = image.whole ? image.whole->cost : image.table->cost;
   if (!image.changed) {
-    if (image.slots) slots = std::move(*image.slots);
+    if (image.slots) slots = std::move(image.slots);
     report.generation = datapath->generation();
     return {};
   }
@@ -135,7 +135,7 @@ Status Engine::State::write_image(Image& image, ApplyReport& report) {
     return fail(std::move(done.error()).in("policy image"));
   }
   kernel_has_compiled = !image.whole;
-  if (image.slots) slots = std::move(*image.slots);
+  if (image.slots) slots = std::move(image.slots);
   report.writes += 1;
   report.new_image = true;
   report.generation = last_generation;
@@ -152,11 +152,8 @@ Status Engine::State::set_policy(std::span<const nw_line> lines, std::optional<s
 }
 
 // A failure is said once; each tick tries again. Without the file a restart would not know whose the slots are.
-void Engine::State::save_policy(const resolve::Resolved& policy) {
-  auto saved = summarize(policy, slots);
-  saved.generation = status.generation;
-  saved.cost = cost;
-  const auto done = write_policy(run_dir, saved);
+void Engine::State::save_policy(const std::shared_ptr<const resolve::Resolved>& policy) {
+  const auto done = write_policy_text(run_dir, policy_writer.text(policy, slots, status.generation, cost));
   const auto problem = done ? std::string() : "policy file: " + done.error().message();
   if (done) saved_generation = status.generation;
   if (!done && problem != policy_file_problem) emit(Event::Kind::failed, "", problem);

@@ -64,12 +64,21 @@ struct SavedPolicy {
 };
 
 SavedPolicy summarize(const resolve::Resolved& resolved, const compile::Slots& slots);
+// Parts of it.
+struct PolicyOutline {
+  std::vector<EndpointSummary> endpoints;
+  std::vector<const resolve::ChainPolicy*> chains;  // of the policy that it is made of
+};
+PolicyOutline outline_of(const resolve::Resolved& resolved);
+std::vector<RuleSummary> rule_words(const resolve::Resolved& resolved, const std::vector<resolve::ResolvedRule>& rules);
+std::string_view tier_end_word(model::TierAction end);
 
 Result<SavedState> read_state(const std::string& run_dir);
 std::string state_text(const SavedState& state);
 Status write_state(const std::string& run_dir, std::string_view text);
 Result<SavedPolicy> read_policy(const std::string& run_dir);
 Status write_policy(const std::string& run_dir, const SavedPolicy& policy);
+Status write_policy_text(const std::string& run_dir, std::string_view text);  // of policy_text.h
 
 // The disarm marker: present = the operator took enforcement off.
 inline constexpr std::string_view kDisarmMarker = "disarmed";

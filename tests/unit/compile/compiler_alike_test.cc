@@ -28,8 +28,8 @@ struct Updated {
 
   Updated(const resolve::Resolved& before, const resolve::Resolved& after) : slots(assign_slots({}, before)) {
     REQUIRE(assign_slots(slots, after) == slots);
-    REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(before), slots));
-    REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(after), slots));
+    REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(before), std::make_shared<const Slots>(slots)));
+    REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(after), std::make_shared<const Slots>(slots)));
   }
   [[nodiscard]] bool allows(const char* source, std::uint16_t port, const char* name = "hep") const {
     return evaluate(compiler.image(), slots.endpoints.at(name), packet(source, "192.0.2.1", 6, port)).allow;

@@ -97,7 +97,7 @@ TEST_CASE("hundreds of edits of many rules are taken over, and the image does no
   std::size_t kept = 0, most = 0, first = 0;
   for (int round = 0; round < 600; ++round) {
     const auto next = std::make_shared<const resolve::Resolved>(policy);
-    REQUIRE(compiler.update(next, slots));
+    REQUIRE(compiler.update(next, std::make_shared<const Slots>(slots)));
     kept += compiler.changes() ? 1 : 0;
     if (round == 0) first = compiler.image().lines.size();
     most = std::max(most, compiler.image().lines.size());
@@ -131,7 +131,7 @@ TEST_CASE("another port touches few lines, however many rules are about all port
   std::size_t kept = 0, most = 0;
   for (std::uint32_t round = 0; round < 300; ++round) {
     const auto next = std::make_shared<const resolve::Resolved>(policy);
-    REQUIRE(compiler.update(next, slots));
+    REQUIRE(compiler.update(next, std::make_shared<const Slots>(slots)));
     std::size_t lines = 0;
     if (compiler.changes()) {
       ++kept;
@@ -162,7 +162,7 @@ TEST_CASE("members that come and go by the thousand in a few places leave the ad
     std::size_t kept = 0;
     for (int round = 0; round < 2000; ++round) {
       const auto next = std::make_shared<const resolve::Resolved>(policy);
-      REQUIRE(compiler.update(next, slots));
+      REQUIRE(compiler.update(next, std::make_shared<const Slots>(slots)));
       kept += compiler.changes() ? 1 : 0;
       if (round % 500 == 499) compare_addresses(compiler.image(), *compile(*next, slots), slots, family);
       auto& set = policy.sets[0].members;

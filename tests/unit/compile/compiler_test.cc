@@ -96,7 +96,7 @@ void tell(Random& random, const CompileLimits& limits, int steps, Counts& counts
     const auto& policy = story.policy();
     slots = assign_slots(slots, policy);
     const auto next = std::make_shared<const resolve::Resolved>(policy);
-    const auto done = compiler.update(next, slots);
+    const auto done = compiler.update(next, std::make_shared<const Slots>(slots));
     const auto fresh = compile(*next, slots, limits);
     ++counts.changes;
     if (done) {
@@ -177,7 +177,7 @@ TEST_CASE("a change is taken over: of a rule behind the last Log rule, of one th
   auto& rules = policy.endpoints[0].chains[NW_CHAIN_INGRESS].tiers[0].rules;
   const auto slots = assign_slots({}, policy);
   Compiler compiler;
-  REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), slots));
+  REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), std::make_shared<const Slots>(slots)));
   const auto port = [](std::uint16_t number) { return std::vector{model::PortRange{number, number}}; };
   const std::vector<std::function<void()>> changes = {
       [&] { rules[1].destination.ports = port(80); },
@@ -190,7 +190,7 @@ TEST_CASE("a change is taken over: of a rule behind the last Log rule, of one th
   for (std::size_t i = 0; i < changes.size(); ++i) {
     CAPTURE(i);
     changes[i]();
-    REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), slots));
+    REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), std::make_shared<const Slots>(slots)));
     CHECK(compiler.changes());
     const Answers answers{policy, compiler.image(), slots};
     for (const auto* source : {"2001:db8:1::1", "2001:db8:1:1::1", "2001:db8:2::1", "2002::1", "2003::1"})
@@ -214,10 +214,10 @@ TEST_CASE("a set that takes over the members that another one had has these, and
   }
   Compiler compiler;
   const auto slots = assign_slots({}, policy);
-  REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), slots));
+  REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), std::make_shared<const Slots>(slots)));
   policy.sets[0].members = {cidr("10.3.0.0/16")};
   policy.sets[1].members = {cidr("10.1.0.0/16")};
-  REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), slots));
+  REQUIRE(compiler.update(std::make_shared<const resolve::Resolved>(policy), std::make_shared<const Slots>(slots)));
   CHECK(compiler.changes());
   const Answers answers{policy, compiler.image(), slots};
   for (const auto* source : {"10.1.0.1", "10.2.0.1", "10.3.0.1"})
