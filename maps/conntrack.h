@@ -93,6 +93,7 @@ static inline __u32 nw_ct_slot_index(__u32 bucket, __u32 side, __u32 way) { retu
  * and makes it the one that is read. A hint has as many words as its number of flows asks for, a power of two: nw_ct_state.mask + 1. */
 #define NW_CT_HINTS 2U
 #define NW_CT_HINT_WORDS 131072U     /* room of each */
+#define NW_CT_HINT_BITS 2U           /* of a flow, in either half; see nw_ct_find_place() */
 #define NW_CT_HINT_READ 1U           /* nw_ct_state.hint: the number of the one that is read */
 #define NW_CT_HINT_BEING_MADE 2U     /* nw_ct_state.hint: packets write both */
 #define NW_CT_HINT_UNCONFIRMED 32    /* shift of the bits for flows in nw_ct_new */

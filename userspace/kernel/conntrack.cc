@@ -6,10 +6,9 @@ namespace {
 
 constexpr __u8 kTcp = 6, kUdp = 17, kIcmp = 1, kIcmpV6 = 58, kUdpLite = 136;
 constexpr std::uint32_t kBatch = 4096;
-constexpr std::size_t kBits = 2;  // of a flow in the hint
 constexpr std::size_t kStaleHints = 1024, kStaleShare = 8;  // so many bits of flows that are gone, and one for so many that are there, may stay
 
-bool is_stale(std::size_t bits, std::size_t flows) { return bits > kBits * (flows + flows / kStaleShare + kStaleHints); }
+bool is_stale(std::size_t bits, std::size_t flows) { return bits > NW_CT_HINT_BITS * (flows + flows / kStaleShare + kStaleHints); }
 
 // As ct_timeout() in bpf/conntrack.bpf.h.
 std::uint64_t timeout_ns(const nw_settings& settings, const ConntrackRow& row) {
