@@ -156,8 +156,10 @@ class Node {
     auto started = engine::Engine::start({.bpffs = place_.bpffs(), .run_dir = place_.run_dir(), .force_clsact = false});
     if (!started) return fail(std::move(started.error()));
     engine_.emplace(std::move(*started));
-    if (auto applied = apply(); !applied) return fail(std::move(applied.error()));
-    return ms_since(begin);
+    const auto opened = ms_since(begin);
+    const auto applied = apply();
+    if (!applied) return fail(applied.error());
+    return opened + applied->enforced;
   }
 
   struct Times {

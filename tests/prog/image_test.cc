@@ -1,6 +1,7 @@
 // An image in several parts and in either bank (maps/policy.h), rule counters in several parts, and the caches before the tables of
 // interfaces and addresses (maps/endpoint.h).
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <cstring>
 #include <set>
 
@@ -92,6 +93,8 @@ TEST_CASE("a policy of several parts is answered from all of them, whichever ban
 }
 
 TEST_CASE("a bank that goes live again has what changed in both images since", "[image]") {
+  const auto catches_up_each = GENERATE(0, 1, 3);  // 0: never
+  CAPTURE(catches_up_each);
   Lab lab;
   auto lines = image_for(80);
   auto& datapath = lab.datapath();
@@ -119,6 +122,9 @@ TEST_CASE("a bank that goes live again has what changed in both images since", "
     const auto read = datapath.read_policy();
     REQUIRE(read);
     CHECK(equal(*read, lines));
+    if (catches_up_each == 0 || round % catches_up_each != 0) continue;
+    REQUIRE(datapath.catch_up(lines));
+    CHECK(equal(*datapath.read_policy(), lines));
   }
 }
 

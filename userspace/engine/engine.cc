@@ -203,6 +203,7 @@ Result<ApplyReport> Engine::apply(const model::ResourceSet& resources,
   const auto resolved = monotonic_ns();
   auto report = state_->reprogram();
   state_->save();
+  state_->prepare_next_change();
   if (report) {
     report->resolve_ns = resolved - begin;
     report->enforced_ns += report->resolve_ns;

@@ -104,6 +104,7 @@ struct Engine::State {
   Status prepare_rule_counters(const compile::Slots& next);
   Status set_policy(std::span<const nw_line> lines, std::optional<std::span<const kernel::LineRange>> changed = {});
   Status write_image(Image& image, ApplyReport& report);
+  void prepare_next_change();
   void save_policy(const std::shared_ptr<const resolve::Resolved>& policy);
 
   void watch_events();

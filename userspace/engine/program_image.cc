@@ -151,6 +151,12 @@ Status Engine::State::set_policy(std::span<const nw_line> lines, std::optional<s
   return {};
 }
 
+// Behind the enforcement, for the next change would wait for it. What fails here is done by that one, which says what failed.
+void Engine::State::prepare_next_change() {
+  if (!datapath) return;
+  (void)(kernel_has_compiled ? datapath->catch_up(compiler.image().lines) : datapath->settle());
+}
+
 // A failure is said once; each tick tries again. Without the file a restart would not know whose the slots are.
 void Engine::State::save_policy(const std::shared_ptr<const resolve::Resolved>& policy) {
   const auto done = write_policy_text(run_dir, policy_writer.text(policy, slots, status.generation, cost));

@@ -21,11 +21,11 @@ Fd create_chunk() {
 
 Error damaged(const char* why) { return Error{.code = Errc::abi, .what = std::string("the policy image in the kernel is damaged: ") + why, .sys_errno = 0, .context = {}}; }
 
-// What has to be copied into a bank that holds the image before last.
-std::vector<LineRange> ranges_to_copy(const std::optional<std::vector<LineRange>>& last, std::optional<std::span<const LineRange>> changed,
-                                      std::size_t lines) {
+// What has to be copied into a bank that lacks `last`; nothing: all.
+std::optional<std::vector<LineRange>> ranges_to_copy(const std::optional<std::vector<LineRange>>& last,
+                                                     std::optional<std::span<const LineRange>> changed, std::size_t lines) {
+  if (!last || !changed) return std::nullopt;
   const auto all = static_cast<std::uint32_t>(lines);
-  if (!last || !changed) return {{0, all}};
   auto ranges = *last;
   ranges.insert(ranges.end(), changed->begin(), changed->end());
   for (auto& range : ranges) {
@@ -132,26 +132,44 @@ Status Datapath::State::go_live(const nw_live& next) {
   return {};
 }
 
+// Into the bank that is not live, where no packet reads. Nothing said of what it lacks: all.
+Status Datapath::State::write_standby(std::uint32_t bank, std::span<const nw_line> lines, const std::optional<std::vector<LineRange>>& lacks) {
+  const std::vector<LineRange> whole{{0, static_cast<std::uint32_t>(lines.size())}};
+  const auto before = chunks[bank].size();
+  const auto count = chunk_count(lines.size());
+  if (auto done = fit_chunks(bank, count); !done) return done;
+  for (std::uint32_t i = 0; i < count; ++i)
+    if (auto done = copy_into(chunks[bank][i], i, lines, lacks && i < before ? *lacks : whole); !done) return done;
+  return {};
+}
+
 Status Datapath::set_policy(std::span<const nw_line> lines, std::uint32_t generation, std::optional<std::span<const LineRange>> changed) {
   if (lines.empty() || lines.size() > NW_MAX_IMAGE_LINES) return fail(Errc::limit, "an image has 1 to 16,777,216 lines");
   if (auto done = settle(); !done) return done;  // the other bank may still have readers
   auto live = state_->live();
   if (!live) return fail(live.error());
   const nw_live next{.bank = live->bank ^ 1U, .generation = generation};
-  const auto ranges = ranges_to_copy(state_->standby_changes, changed, lines.size());
+  const auto lacks = ranges_to_copy(state_->standby_changes, changed, lines.size());
   state_->standby_changes.reset();  // until all is written
-  const auto before = state_->chunks[next.bank].size();
-  const auto count = chunk_count(lines.size());
-  if (auto done = state_->fit_chunks(next.bank, count); !done) return done;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const std::vector<LineRange> whole{{0, static_cast<std::uint32_t>(lines.size())}};
-    if (auto done = copy_into(state_->chunks[next.bank][i], i, lines, i < before ? ranges : whole); !done) return done;
-  }
+  if (auto done = state_->write_standby(next.bank, lines, lacks); !done) return done;
   if (auto done = state_->go_live(next); !done) return done;
   // What the other bank lacks from now on.
   if (changed && state_->last_given) state_->standby_changes.emplace(changed->begin(), changed->end());
   state_->last_given = true;
   state_->unsettled = true;
+  return {};
+}
+
+Status Datapath::catch_up(std::span<const nw_line> lines) {
+  if (auto done = settle(); !done) return done;
+  auto& lacks = state_->standby_changes;
+  if (!state_->last_given || (lacks && lacks->empty())) return {};
+  const auto live = state_->live();
+  if (!live) return fail(live.error());
+  const auto ranges = ranges_to_copy(lacks, std::span<const LineRange>{}, lines.size());
+  lacks.reset();  // until all is written
+  if (auto done = state_->write_standby(live->bank ^ 1U, lines, ranges); !done) return done;
+  lacks.emplace();
   return {};
 }
 

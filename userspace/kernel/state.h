@@ -66,6 +66,7 @@ struct Datapath::State {
   [[nodiscard]] Result<nw_live> live() const;
   Status open_chunks(std::uint32_t bank);
   Status fit_chunks(std::uint32_t bank, std::size_t count);
+  Status write_standby(std::uint32_t bank, std::span<const nw_line> lines, const std::optional<std::vector<LineRange>>& lacks);
   Status go_live(const nw_live& next);
   Status put_interface(std::uint32_t ifindex, const nw_interface& entry);  // interface_maps.cc
   Status for_each_flow(const std::function<void(const nw_ct_key&, FlowTable::In)>& flow) const;  // conntrack.cc

@@ -55,6 +55,7 @@ Status Datapath::set_policy(std::span<const nw_line> lines, std::uint32_t genera
 }
 
 Status Datapath::settle() { return {}; }
+Status Datapath::catch_up(std::span<const nw_line>) { return {}; }
 
 Result<std::size_t> Datapath::set_settings(const nw_settings& settings) {
   if (settings.tcp_established_ns == k().settings.tcp_established_ns) return 0;
