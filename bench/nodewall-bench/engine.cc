@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <random>
 
 #include "compile/table_image.h"
 #include "engine/adoption.h"
@@ -131,7 +132,10 @@ Status add_flows(kernel::Datapath& datapath, const Setting& setting) {
                                 .from_host = false};
     if (auto done = add_flow(datapath, flow); !done) return done;
   }
-  for (const auto& packet : setting.flows)
+  // Not in the order of the packets: memory that was given out in that order is fetched ahead of them, as it is nowhere else.
+  auto flows = setting.flows;
+  std::ranges::shuffle(flows, std::mt19937_64(1));
+  for (const auto& packet : flows)
     if (auto done = add_flow(datapath, flow_of(packet)); !done) return done;
   return {};
 }
