@@ -5,7 +5,7 @@
 
 #include "flow_table.bpf.h"
 
-#define SEEN_RESOLUTION_NS 1000000ULL
+static __always_inline __u32 ct_now(void) { return nw_ct_tick(bpf_ktime_get_coarse_ns()); }
 
 enum ct_state {
   CT_NEW,      /* no flow: policy decides */
@@ -71,7 +71,7 @@ static __always_inline void ct_find(struct ct_place *place, struct nw_ct_key *ke
 }
 
 static __always_inline void ct_touch(const struct packet *packet, const struct ct_place *place, const struct nw_ct_key *key,
-                                     const struct ct_found *found, __u32 original, __u64 now) {
+                                     const struct ct_found *found, __u32 original, __u32 now) {
   struct nw_ct_entry *entry = found->entry;
   __u32 flags = entry->flags;
 
@@ -84,16 +84,13 @@ static __always_inline void ct_touch(const struct packet *packet, const struct c
   }
   if (!original) flags |= NW_CT_REPLIED;
   if (flags != entry->flags) entry->flags = flags;
-  if (now - entry->seen_ns > SEEN_RESOLUTION_NS) entry->seen_ns = now;
+  if (entry->seen != now) entry->seen = now;
   if (!found->confirmed && original && (flags & NW_CT_REPLIED) && !(flags & NW_CT_RST)) ct_confirm(place, key, entry);
 }
 
 static __always_inline int ct_expired(const struct packet *packet, const struct nw_settings *settings, const struct ct_found *found,
-                                      __u64 now) {
-  __u64 seen = found->entry->seen_ns;
-
-  /* Another CPU may have written a later time than ours. */
-  return now > seen && now - seen > ct_timeout(settings, found->entry, packet->protocol, found->confirmed);
+                                      __u32 now) {
+  return nw_ct_is_idle(found->entry, now, ct_timeout(settings, found->entry, packet->protocol, found->confirmed));
 }
 
 /* A revoked flow asks for each packet: the policy may allow it one day. */
@@ -105,7 +102,7 @@ static __always_inline int ct_asks_again(const struct nw_ct_entry *entry, const 
 /* The policy denies the flow now. It stays known, with the end that began it: what the other end still sends would else be a first
  * packet, and the denied end's packets the answers to it. */
 static __always_inline void ct_revoke(struct nw_ct_entry *entry) {
-  entry->seen_ns = bpf_ktime_get_coarse_ns();
+  entry->seen = ct_now();
   if (entry->flags & NW_CT_REVOKED) return;
   entry->flags |= NW_CT_REVOKED;
   ct_count(NW_CT_COUNT_REVOKED);
@@ -116,14 +113,13 @@ NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_sett
   struct nw_ct_key key;
   struct ct_place place = {};
   struct ct_found found;
-  __u32 a_is_source, original;
-  __u64 now;
+  __u32 a_is_source, original, now;
 
   if (!packet || !settings) return CT_NEW;
   a_is_source = ct_key(packet, &key);
   ct_find(&place, &key, packet, a_is_source, &found);
   if (!found.entry) return CT_NEW;
-  now = bpf_ktime_get_coarse_ns();
+  now = ct_now();
   if (ct_expired(packet, settings, &found, now)) {
     ct_remove(&place, &key);
     return CT_NEW;
@@ -154,7 +150,7 @@ NW_GLOBAL int conntrack_rejudged(const struct packet *packet, __u32 allowed, __u
   found.entry->flags &= ~NW_CT_REVOKED;
   found.entry->generation = generation;
   found.entry->rule = rule;
-  ct_touch(packet, &place, &key, &found, a_is_source == !!(found.entry->flags & NW_CT_A_IS_SOURCE), bpf_ktime_get_coarse_ns());
+  ct_touch(packet, &place, &key, &found, a_is_source == !!(found.entry->flags & NW_CT_A_IS_SOURCE), ct_now());
   return 0;
 }
 
@@ -175,7 +171,7 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
   struct ct_place place = {};
   struct ct_found found;
   struct nw_ct_entry entry = {};
-  __u64 now = bpf_ktime_get_coarse_ns();
+  __u32 now = ct_now();
 
   if (!packet || !settings || !ct_opens_flow(packet)) return 0;
   if (ct_key(packet, &key)) flags |= NW_CT_A_IS_SOURCE;
@@ -193,13 +189,13 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
     /* A SYN on a flow in use changes nothing about it. */
     if (!ct_is_over(found.entry) && (found.entry->flags & same) == (flags & same)) {
       found.entry->generation = generation;
-      if (!found.confirmed) found.entry->seen_ns = now;
+      if (!found.confirmed) found.entry->seen = now;
       return 0;
     }
     if (!ct_is_over(found.entry) && found.confirmed) return 0;
     ct_remove(&place, &key);
   }
-  entry.created_ns = entry.seen_ns = now;
+  entry.created = entry.seen = now;
   entry.generation = generation;
   entry.rule = rule;
   entry.ifindex = packet->ifindex;
@@ -231,7 +227,7 @@ static __always_inline int conntrack_quoted(const struct packet *quoted, const s
 
   ct_find(&place, &key, quoted, a_is_source, &found);
   return found.entry && !(found.entry->flags & NW_CT_REVOKED) && ct_belongs(quoted, found.entry, a_is_source, &original) &&
-         !ct_expired(quoted, settings, &found, bpf_ktime_get_coarse_ns());
+         !ct_expired(quoted, settings, &found, ct_now());
 }
 
 /* Fragments behind the first one. */

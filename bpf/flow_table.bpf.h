@@ -33,7 +33,8 @@ static __always_inline __u32 ct_key(const struct packet *packet, struct nw_ct_ke
   }
   key->protocol = packet->protocol;
   key->leg = NW_CT_LEG_HOST; /* of the others: ct_find_leg() */
-  key->pad[0] = key->pad[1] = 0;
+  key->pad = 0;
+  key->held = NW_CT_HELD;
   return a_is_source;
 }
 
@@ -65,7 +66,7 @@ static __always_inline int ct_reach(const struct nw_ct_key *key, struct ct_place
   return place->hint != 0;
 }
 
-/* `shift`: 0 for nw_ct, NW_CT_HINT_UNCONFIRMED for nw_ct_new. */
+/* `shift`: 0 for confirmed flows, NW_CT_HINT_UNCONFIRMED for others. */
 static __always_inline int ct_may_be_in(const struct ct_place *place, __u32 shift) {
   return !(~(*(const volatile __u64 *)place->hint >> shift) & place->in.bits);
 }
@@ -126,6 +127,14 @@ static __always_inline struct nw_ct_entry *ct_find_new(const struct ct_place *pl
   return *(const volatile __u32 *)&bucket->tags[side & 1][way] == place->in.tag ? &slot->entry : 0;
 }
 
+/* Who sees the word sees what was written before it. A barrier would wait for the cache lines of that. */
+static __always_inline void ct_publish(__u32 *word, __u32 value) {
+  if (nw_stores_in_order)
+    *(volatile __u32 *)word = value;
+  else
+    __sync_lock_test_and_set(word, value);
+}
+
 struct ct_found {
   struct nw_ct_entry *entry;
   __u32 confirmed;
@@ -141,19 +150,80 @@ static __always_inline struct nw_ct_entry *ct_find_unconfirmed(const struct ct_p
   return entry || !both ? entry : ct_find_new(place, bucket, key, !side);
 }
 
-/* The same, or confirmed. */
+static __always_inline struct nw_ct_slot *ct_line(const struct ct_place *place, __u32 choice) {
+  __u32 index = nw_ct_line_index(&place->in, choice, nw_ct_lines);
+
+  return bpf_map_lookup_elem(&nw_ct_line, &index);
+}
+
+static __always_inline struct nw_ct_entry *ct_find_confirmed(const struct ct_place *place, const struct nw_ct_key *key) {
+  struct nw_ct_slot *line;
+  __u32 i;
+
+#pragma unroll
+  for (i = 0; i < NW_CT_CHOICES; i++) {
+    line = ct_line(place, i);
+    if (line && ct_key_equal(&line->key, key)) return &line->entry;
+  }
+  return bpf_map_lookup_elem(&nw_ct, key);
+}
+
+/* The entry for this very key; an unconfirmed one as ct_find_unconfirmed() has it. */
 static __always_inline void ct_find_key(struct ct_place *place, const struct nw_ct_key *key, __u32 side, __u32 both, struct ct_found *found) {
   found->entry = 0;
   if (!ct_reach(key, place)) return;
-  if (ct_may_be_in(place, NW_CT_HINT_UNCONFIRMED)) {
-    found->confirmed = 0;
-    found->entry = ct_find_unconfirmed(place, key, side, both);
+  found->confirmed = 1;
+  if (ct_may_be_in(place, 0)) {
+    found->entry = ct_find_confirmed(place, key);
     if (found->entry) return;
   }
-  /* Asked behind the slots: it may just have moved. */
-  if (!ct_may_be_in(place, 0)) return;
+  if (!ct_may_be_in(place, NW_CT_HINT_UNCONFIRMED)) return;
+  found->confirmed = 0;
+  found->entry = ct_find_unconfirmed(place, key, side, both);
+  /* It may just have moved. */
+  if (found->entry || !ct_may_be_in(place, 0)) return;
   found->confirmed = 1;
-  found->entry = bpf_map_lookup_elem(&nw_ct, key);
+  found->entry = ct_find_confirmed(place, key);
+}
+
+static __always_inline void ct_forget_lines(const struct ct_place *place, const struct nw_ct_key *key) {
+  __u32 i;
+
+#pragma unroll
+  for (i = 0; i < NW_CT_CHOICES; i++) {
+    struct nw_ct_slot *line = ct_line(place, i);
+
+    if (line && ct_key_equal(&line->key, key)) __sync_val_compare_and_swap(nw_ct_word_of(&line->key), *nw_ct_word_in(key), NW_CT_LINE_OVER);
+  }
+}
+
+/* NW_CT_LINE_FREE: the flow has a line now. NW_CT_LINE_BUSY: another processor writes one of its places, perhaps for this very flow. What else:
+ * all its places are taken, or the flow's own word: it has a line. Who goes through the places of one flow at the same time meets at the first free
+ * one, so it gets one line. */
+static __always_inline __u32 ct_add_line(const struct ct_place *place, const struct nw_ct_key *key, const struct nw_ct_entry *entry) {
+  __u32 seen = NW_CT_LINE_OVER, i;
+
+  for (i = 0; i < NW_CT_CHOICES; i++) {
+    struct nw_ct_slot *line = ct_line(place, i);
+    nw_ct_line_word *word;
+
+    if (!line) return NW_CT_LINE_OVER; /* cannot be */
+    word = nw_ct_word_of(&line->key);
+    seen = *(volatile nw_ct_line_word *)word;
+    if (seen == NW_CT_LINE_FREE) seen = __sync_val_compare_and_swap(word, NW_CT_LINE_FREE, NW_CT_LINE_BUSY);
+    if (seen == NW_CT_LINE_BUSY) return seen;
+    if (seen == NW_CT_LINE_FREE) {
+      line->key.a = key->a;
+      line->key.b = key->b;
+      line->key.port_a_be = key->port_a_be;
+      line->key.port_b_be = key->port_b_be;
+      line->entry = *entry;
+      ct_publish(word, *nw_ct_word_in(key));
+      return seen;
+    }
+    if (ct_key_equal(&line->key, key)) return seen;
+  }
+  return NW_CT_LINE_OVER;
 }
 
 /* Two packets may have made an entry for one flow at the same time. */
@@ -174,15 +244,20 @@ static __always_inline void ct_forget_new(const struct ct_place *place, const st
 
 static __always_inline void ct_remove(struct ct_place *place, const struct nw_ct_key *key) {
   bpf_map_delete_elem(&nw_ct, key);
-  if (ct_reach(key, place)) ct_forget_new(place, key);
+  if (!ct_reach(key, place)) return;
+  ct_forget_lines(place, key);
+  ct_forget_new(place, key);
 }
 
-/* The third leg: from nw_ct_new to nw_ct. No room there: the flow stays where it is. */
+/* The third leg: from nw_ct_new to a line, or to nw_ct. No room there: the flow stays where it is, and its next packet tries again. */
 static __always_inline void ct_confirm(const struct ct_place *place, const struct nw_ct_key *key, const struct nw_ct_entry *entry) {
   struct nw_ct_entry copy = *entry;
+  __u32 line;
 
   ct_hint(place, 0);
-  if (bpf_map_update_elem(&nw_ct, key, &copy, BPF_NOEXIST)) {
+  line = ct_add_line(place, key, &copy);
+  if (line == NW_CT_LINE_BUSY) return;
+  if (line == NW_CT_LINE_OVER && bpf_map_update_elem(&nw_ct, key, &copy, BPF_NOEXIST)) {
     ct_count(NW_CT_COUNT_FULL);
     return;
   }
@@ -223,11 +298,7 @@ static __always_inline void ct_insert(const struct ct_place *place, const struct
   if (!slot) return; /* cannot be */
   slot->key = *key;
   slot->entry = *entry;
-  /* Who sees the tag sees the slot. A barrier would wait for the slot's cache lines. */
-  if (nw_stores_in_order)
-    *(volatile __u32 *)&bucket->tags[side][way] = place->in.tag;
-  else
-    __sync_lock_test_and_set(&bucket->tags[side][way], place->in.tag);
+  ct_publish(&bucket->tags[side][way], place->in.tag);
   ct_count(NW_CT_COUNT_CREATED);
 }
 

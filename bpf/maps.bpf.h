@@ -105,9 +105,11 @@ struct {
 
 /* Of pinned maps NW_CT_BUCKETS; user space sets it along with the size. */
 const volatile __u32 nw_ct_buckets = NW_CT_BUCKETS;
+const volatile __u32 nw_ct_lines = NW_CT_LINES; /* likewise */
 /* The processor makes stores visible in their order (x86 does): no barrier is needed between them. */
 const volatile __u32 nw_stores_in_order = 0;
 
+NW_MAP_SHARED_ARRAY(nw_ct_line, struct nw_ct_slot, NW_CT_LINES);
 NW_MAP_SHARED_ARRAY(nw_ct_bucket, struct nw_ct_bucket, NW_CT_BUCKETS);
 NW_MAP_SHARED_ARRAY(nw_ct_new, struct nw_ct_slot, NW_CT_BUCKETS * NW_CT_SIDES * NW_CT_WAYS);
 NW_MAP_SHARED_ARRAY(nw_ct_hint, __u64, NW_CT_HINTS * NW_CT_HINT_WORDS);

@@ -14,7 +14,7 @@
 #define NW_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
 #endif
 
-#define NW_ABI_VERSION 5
+#define NW_ABI_VERSION 6
 #define NW_MAGIC 0x6c77646eU /* "ndwl" */
 
 #define NW_MAX_INTERFACES 4096     /* entries of nw_interface, slots of nw_counter */

@@ -19,6 +19,7 @@ const struct program_maps program_maps = {
     .live = &nw_live,
     .rule_counter = &nw_rule_counter,
     .ct = &nw_ct,
+    .ct_line = &nw_ct_line,
     .ct_bucket = &nw_ct_bucket,
     .ct_hint = &nw_ct_hint,
     .ct_new = &nw_ct_new,
@@ -41,6 +42,7 @@ void program_announce_maps(void) {
   ANNOUNCE_OUTER(nw_policy);
   ANNOUNCE_OUTER(nw_rule_counter);
   ANNOUNCE(nw_ct);
+  ANNOUNCE(nw_ct_line);
   ANNOUNCE(nw_ct_bucket);
   ANNOUNCE(nw_ct_hint);
   ANNOUNCE(nw_ct_new);

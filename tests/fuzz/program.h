@@ -15,7 +15,7 @@ int nw_tc_egress(struct __sk_buff *ctx);
 /* Where a map is, to be given to the machine. */
 struct program_maps {
   const void *settings, *failsafe, *failsafe_net, *interface, *interface_cache, *local, *local_cache, *policy, *live, *rule_counter;
-  const void *ct, *ct_bucket, *ct_hint, *ct_new, *fragment, *counter, *ct_counter, *event_state;
+  const void *ct, *ct_line, *ct_bucket, *ct_hint, *ct_new, *fragment, *counter, *ct_counter, *event_state;
 };
 extern const struct program_maps program_maps;
 

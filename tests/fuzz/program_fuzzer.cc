@@ -141,7 +141,7 @@ void put_policy(std::uint32_t generation, bool is_damaged) {
 
 void put_scene(const Scene& scene, bool has_caches) {
   const auto& maps = program_maps;
-  for (const auto* map : {maps.settings, maps.failsafe, maps.failsafe_net, maps.interface, maps.interface_cache, maps.local, maps.local_cache, maps.ct, maps.ct_bucket, maps.ct_hint, maps.ct_new,
+  for (const auto* map : {maps.settings, maps.failsafe, maps.failsafe_net, maps.interface, maps.interface_cache, maps.local, maps.local_cache, maps.ct, maps.ct_line, maps.ct_bucket, maps.ct_hint, maps.ct_new,
                           maps.fragment, maps.ct_counter, maps.event_state})
     machine_reset(map);
   nw_settings settings{};

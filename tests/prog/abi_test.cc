@@ -53,9 +53,9 @@ std::vector<Layout> layouts() {
         MEMBER(nw_settings, log_interval_ns), MEMBER(nw_settings, service_port_ranges), MEMBER(nw_settings, service_ports)}},
       {"nw_ct_key", sizeof(nw_ct_key),
        {MEMBER(nw_ct_key, a), MEMBER(nw_ct_key, b), MEMBER(nw_ct_key, port_a_be), MEMBER(nw_ct_key, port_b_be),
-        MEMBER(nw_ct_key, protocol), MEMBER(nw_ct_key, leg), MEMBER(nw_ct_key, pad)}},
+        MEMBER(nw_ct_key, protocol), MEMBER(nw_ct_key, leg), MEMBER(nw_ct_key, pad), MEMBER(nw_ct_key, held)}},
       {"nw_ct_entry", sizeof(nw_ct_entry),
-       {MEMBER(nw_ct_entry, created_ns), MEMBER(nw_ct_entry, seen_ns), MEMBER(nw_ct_entry, generation), MEMBER(nw_ct_entry, rule),
+       {MEMBER(nw_ct_entry, created), MEMBER(nw_ct_entry, seen), MEMBER(nw_ct_entry, generation), MEMBER(nw_ct_entry, rule),
         MEMBER(nw_ct_entry, ifindex), MEMBER(nw_ct_entry, flags)}},
       {"nw_ct_slot", sizeof(nw_ct_slot), {MEMBER(nw_ct_slot, key), MEMBER(nw_ct_slot, entry)}},
       {"nw_ct_bucket", sizeof(nw_ct_bucket),
@@ -117,7 +117,8 @@ TEST_CASE("keys and values of the maps have the sizes of their structs", "[abi]"
                                         Sizes{maps.nw_if_cache, 4, 8}, Sizes{maps.nw_local_cache, 4, sizeof(nw_cached_local)},
                                         Sizes{maps.nw_live, 4, sizeof(nw_live)},
                                         Sizes{maps.nw_ct, sizeof(nw_ct_key), sizeof(nw_ct_entry)},
-                                        Sizes{maps.nw_ct_new, 4, sizeof(nw_ct_slot)}, Sizes{maps.nw_ct_bucket, 4, sizeof(nw_ct_bucket)}, Sizes{maps.nw_ct_hint, 4, 8}, Sizes{maps.nw_ct_state, 4, sizeof(nw_ct_state)},
+                                        Sizes{maps.nw_ct_line, 4, sizeof(nw_ct_slot)}, Sizes{maps.nw_ct_new, 4, sizeof(nw_ct_slot)},
+                                        Sizes{maps.nw_ct_bucket, 4, sizeof(nw_ct_bucket)}, Sizes{maps.nw_ct_hint, 4, 8}, Sizes{maps.nw_ct_state, 4, sizeof(nw_ct_state)},
                                         Sizes{maps.nw_fragment, sizeof(nw_fragment_key), 8},
                                         Sizes{maps.nw_recorded, 4, sizeof(nw_recorded)}}) {
     CAPTURE(bpf_map__name(map));

@@ -1,18 +1,13 @@
 // Where flows are kept: buckets of unconfirmed flows, and the hint of where flows are (maps/conntrack.h).
-#include <bpf/bpf.h>
-#include <fcntl.h>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
 #include <catch2/catch_test_macros.hpp>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <set>
 #include <thread>
 
-#include "lab.h"
+#include "flows.h"
 #include "node.h"
 
 using namespace packet;
@@ -22,31 +17,7 @@ using nodewall::kernel::DatapathOptions;
 
 namespace {
 
-constexpr std::uint32_t kPolicy = NW_REASON_POLICY, kKnown = NW_REASON_ESTABLISHED;
 constexpr std::size_t kUnpinnedWays = 4096;  // a side
-
-// Datagrams between port 53 of the host and a port of a peer.
-Bytes query(std::uint32_t flow) {
-  return Ethernet{} / Ipv4{.source = "10.0.0." + std::to_string(2 + flow % 200)} /
-         Udp{.source = static_cast<std::uint16_t>(1024 + flow / 200), .destination = 53};
-}
-Bytes answer(std::uint32_t flow) {
-  return Ethernet{} / v4_from_host("10.0.0." + std::to_string(2 + flow % 200)) /
-         Udp{.source = 53, .destination = static_cast<std::uint16_t>(1024 + flow / 200)};
-}
-
-// Without the checks of Lab::send(), which take their time.
-std::uint32_t reason_of(Lab& lab, Hook hook, const Bytes& frame) {
-  const auto run = lab.datapath().run(hook, frame, nw_interface{}, 1);
-  REQUIRE(run);
-  return run->reason;
-}
-
-void confirm(Lab& lab, std::uint32_t flow) {
-  REQUIRE(reason_of(lab, Hook::tc_ingress, query(flow)) == kPolicy);
-  REQUIRE(reason_of(lab, Hook::tc_egress, answer(flow)) == kKnown);
-  REQUIRE(reason_of(lab, Hook::tc_ingress, query(flow)) == kKnown);
-}
 
 // Of the time before all others: over at the next sweep.
 void add_old_flows(Datapath& datapath, std::uint32_t count) {
@@ -59,18 +30,6 @@ void add_old_flows(Datapath& datapath, std::uint32_t count) {
   }
 }
 
-// A map of the one datapath that this process has.
-Fd own_map(std::string_view name) {
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    bpf_map_info info{};
-    __u32 size = sizeof(info);
-    const int fd = std::atoi(entry.path().filename().c_str());
-    if (bpf_map_get_info_by_fd(fd, &info, &size) == 0 && name == info.name) return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  }
-  FAIL("no map is called " << name);
-  return {};
-}
-
 // nw_ct_state.hint.
 void set_hint(std::uint32_t hint) {
   const auto map = own_map("nw_ct_state");
@@ -79,12 +38,6 @@ void set_hint(std::uint32_t hint) {
   REQUIRE(bpf_map_lookup_elem(map.get(), &zero, &state) == 0);
   state.hint = hint;
   REQUIRE(bpf_map_update_elem(map.get(), &zero, &state, BPF_ANY) == 0);
-}
-
-std::uint64_t now_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace

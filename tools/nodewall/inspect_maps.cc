@@ -50,8 +50,11 @@ std::uint64_t now_ns() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-double seconds_since(std::uint64_t then, std::uint64_t now) {
-  return then > now ? 0.0 : static_cast<double>((now - then) / 1000000) / 1000.0;
+// Of a tick of maps/conntrack.h: as exact as these are.
+double seconds_since(std::uint32_t then, std::uint64_t now) {
+  const auto ticks = static_cast<std::int32_t>(nw_ct_tick(now) - then);
+  const auto ms = (static_cast<std::uint64_t>(std::max(ticks, 0)) << NW_CT_TICK_SHIFT) / 1000000;
+  return static_cast<double>(ms) / 1000.0;
 }
 
 json flags_json(const kernel::ConntrackRow& row) {
@@ -85,8 +88,8 @@ json flow_json(const kernel::ConntrackRow& row, std::uint64_t now) {
           {"destinationPort", ntohs(destination_port)},
           {"begunBy", row.entry.flags & NW_CT_FROM_HOST ? "host" : "outside"},
           {"flags", flags_json(row)},
-          {"ageSeconds", seconds_since(row.entry.created_ns, now)},
-          {"idleSeconds", seconds_since(row.entry.seen_ns, now)},
+          {"ageSeconds", seconds_since(row.entry.created, now)},
+          {"idleSeconds", seconds_since(row.entry.seen, now)},
           {"generation", row.entry.generation},
           {"ifindex", row.entry.ifindex}};
 }

@@ -181,8 +181,7 @@ ConntrackSeed conntrack_seed(const OpenFlow& flow, std::uint64_t now_ns, std::ui
   std::memcpy(&seed.key.port_a_be, a.port_be.data(), 2);
   std::memcpy(&seed.key.port_b_be, b.port_be.data(), 2);
   seed.key.protocol = flow.protocol;
-  seed.entry.created_ns = now_ns;
-  seed.entry.seen_ns = now_ns;
+  seed.entry.created = seed.entry.seen = nw_ct_tick(now_ns);
   seed.entry.generation = generation;
   seed.entry.rule = NW_NO_COUNTER;
   seed.entry.ifindex = ifindex;

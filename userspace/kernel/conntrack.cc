@@ -58,12 +58,15 @@ Status clear(int fd) {
 
 Status Datapath::for_each_conntrack(const std::function<void(const ConntrackRow&)>& row) const {
   if (auto done = walk(state_->map(state_->skeleton->maps.nw_ct), row); !done) return done;
+  state_->flow_lines->for_each([&](const nw_ct_slot& flow) { row({.key = flow.key, .entry = flow.entry, .confirmed = true}); });
   state_->flows->for_each([&](const nw_ct_slot& flow) { row({.key = flow.key, .entry = flow.entry, .confirmed = false}); });
   return {};
 }
 
-Status Datapath::add_conntrack(const nw_ct_key& key, const nw_ct_entry& entry) {
+Status Datapath::add_conntrack(nw_ct_key key, const nw_ct_entry& entry) {
+  key.held = NW_CT_HELD;
   state_->flows->hint(key, FlowTable::In::confirmed);
+  if (state_->flow_lines->add(state_->flows->place_of(key), key, entry)) return {};
   if (bpf_map_update_elem(state_->map(state_->skeleton->maps.nw_ct), &key, &entry, BPF_NOEXIST) != 0 && errno != EEXIST)
     return fail(errno_error("adopt a flow", errno));
   return {};
@@ -73,18 +76,24 @@ Status Datapath::clear_conntrack() {
   const auto& maps = state_->skeleton->maps;
   if (auto done = clear<nw_ct_key>(state_->map(maps.nw_ct)); !done) return done;
   state_->flows->clear();
-  if (!state_->pinned()) state_->flows->clear_hints();
+  if (state_->pinned()) {
+    (void)state_->flow_lines->end_if([](const nw_ct_slot&) { return true; });  // free by the next sweep
+  } else {
+    state_->flow_lines->clear();
+    state_->flows->clear_hints();
+  }
   return clear<nw_fragment_key>(state_->map(maps.nw_fragment));
 }
 
 Status Datapath::age_conntrack(std::uint64_t by_ns) {
   if (state_->pinned()) return fail(Errc::internal, "time passes by itself for pinned flows");
   const auto& maps = state_->skeleton->maps;
-  const auto age = [&](nw_ct_entry& entry) {
-    entry.created_ns -= by_ns;
-    entry.seen_ns -= by_ns;
+  const auto age = [by = nw_ct_tick(by_ns)](nw_ct_entry& entry) {
+    entry.created -= by;
+    entry.seen -= by;
   };
   state_->flows->change_each(age);
+  state_->flow_lines->change_each(age);
   std::vector<ConntrackRow> rows;
   if (auto done = walk(state_->map(maps.nw_ct), [&](const ConntrackRow& row) { rows.push_back(row); }); !done) return done;
   for (auto& row : rows) {
@@ -103,6 +112,7 @@ Status Datapath::age_conntrack(std::uint64_t by_ns) {
 
 Status Datapath::State::for_each_flow(const std::function<void(const nw_ct_key&, FlowTable::In)>& flow) const {
   if (auto done = walk(map(skeleton->maps.nw_ct), [&](const ConntrackRow& row) { flow(row.key, FlowTable::In::confirmed); }); !done) return done;
+  flow_lines->for_each([&](const nw_ct_slot& slot) { flow(slot.key, FlowTable::In::confirmed); });
   flows->for_each([&](const nw_ct_slot& slot) { flow(slot.key, FlowTable::In::unconfirmed); });
   return {};
 }
@@ -128,29 +138,36 @@ Status Datapath::State::sweep_hint(const FlowTable::Count& left) {
   return renew_hint(left.greater());
 }
 
+Status Datapath::State::free_lines() {
+  if (!flow_lines->empty_ended()) return {};
+  if (auto done = wait_for_packets(); !done) return done;
+  flow_lines->free_emptied();
+  return {};
+}
+
 Result<std::size_t> Datapath::sweep_conntrack(std::uint64_t now_ns, const nw_settings& settings) {
   const int confirmed = state_->map(state_->skeleton->maps.nw_ct);
-  const auto is_over = [&](const ConntrackRow& row) {
-    return now_ns > row.entry.seen_ns && now_ns - row.entry.seen_ns > timeout_ns(settings, row);
-  };
+  const auto now = nw_ct_tick(now_ns);
   FlowTable::Count left;
-  const auto keep = [&](const nw_ct_key& key, FlowTable::In where, std::size_t& count) {
-    ++count;
-    state_->flows->hint(key, where);  // mends what somebody damaged
+  const auto is_over = [&](const ConntrackRow& row) {
+    if (nw_ct_is_idle(&row.entry, now, timeout_ns(settings, row))) return true;
+    ++(row.confirmed ? left.confirmed : left.unconfirmed);
+    // Mends what somebody damaged.
+    state_->flows->hint(row.key, row.confirmed ? FlowTable::In::confirmed : FlowTable::In::unconfirmed);
+    return false;
   };
-  auto removed = state_->flows->remove_if([&](const nw_ct_slot& flow) {
-    const bool over = is_over({.key = flow.key, .entry = flow.entry, .confirmed = false});
-    if (!over) keep(flow.key, FlowTable::In::unconfirmed, left.unconfirmed);
-    return over;
-  });
+  auto removed = state_->flows->remove_if(
+      [&](const nw_ct_slot& flow) { return is_over({.key = flow.key, .entry = flow.entry, .confirmed = false}); });
+  removed += state_->flow_lines->end_if(
+      [&](const nw_ct_slot& flow) { return is_over({.key = flow.key, .entry = flow.entry, .confirmed = true}); });
   std::vector<nw_ct_key> expired;
   auto done = walk(confirmed, [&](const ConntrackRow& row) {
     if (is_over(row)) expired.push_back(row.key);
-    else keep(row.key, FlowTable::In::confirmed, left.confirmed);
   });
   if (!done) return fail(done.error());
   for (const auto& key : expired)
     if (bpf_map_delete_elem(confirmed, &key) == 0) ++removed;
+  if (auto freed = state_->free_lines(); !freed) return fail(std::move(freed.error()).in("conntrack's lines"));
   if (auto hinted = state_->sweep_hint(left); !hinted) return fail(std::move(hinted.error()).in("conntrack's hint"));
   return removed;
 }

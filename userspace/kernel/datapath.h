@@ -148,7 +148,7 @@ class Datapath {
   Result<EventBatch> read_events(std::size_t most);         // never waits; takes at most `most` records
   Result<nw_event_state> event_state() const;
   Status for_each_conntrack(const std::function<void(const ConntrackRow&)>& row) const;
-  Status add_conntrack(const nw_ct_key& key, const nw_ct_entry& entry);            // adoption of open flows, into nw_ct
+  Status add_conntrack(nw_ct_key key, const nw_ct_entry& entry);            // adoption of open flows; as confirmed ones
   Status clear_conntrack();  // fragments too
   Result<std::size_t> sweep_conntrack(std::uint64_t now_ns, const nw_settings& settings);  // expired entries removed
 

@@ -96,9 +96,14 @@ std::span<std::uint64_t> FlowTable::words(std::uint32_t hint) const {
   return {hints_.as<std::uint64_t>() + std::size_t{hint} * NW_CT_HINT_WORDS, count};
 }
 
-void FlowTable::set_bits(const nw_ct_key& key, In where, std::uint32_t hint) {
+nw_ct_place FlowTable::place_of(const nw_ct_key& key) const {
   nw_ct_place place{};
   nw_ct_find_place(&key, &state(), count_, &place);
+  return place;
+}
+
+void FlowTable::set_bits(const nw_ct_key& key, In where, std::uint32_t hint) {
+  const auto place = place_of(key);
   const auto bits = std::uint64_t{place.bits} << (where == In::unconfirmed ? NW_CT_HINT_UNCONFIRMED : 0);
   auto& word = hints_.as<std::uint64_t>()[nw_ct_hint_index(&state(), &place, hint)];
   if ((~load(word) & bits) != 0) __atomic_fetch_or(&word, bits, __ATOMIC_ACQ_REL);

@@ -36,6 +36,7 @@ class FlowTable {
     std::size_t confirmed = 0, unconfirmed = 0;
     [[nodiscard]] std::size_t greater() const { return std::max(confirmed, unconfirmed); }
   };
+  [[nodiscard]] nw_ct_place place_of(const nw_ct_key& key) const;
   void hint(const nw_ct_key& key, In where);  // in the one that is read, and in one that is being made
   void begin_hint(std::size_t flows);         // another one, empty, with room for so many flows of one kind
   void add_to_begun(const nw_ct_key& key, In where);

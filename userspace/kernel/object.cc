@@ -17,6 +17,7 @@
 namespace nodewall::kernel {
 namespace {
 
+constexpr std::uint32_t kUnpinnedLines = 1024;
 constexpr std::uint32_t kUnpinnedFlows = 4096;  // walks over small tables are cheap: a trace clears them often
 
 // libbpf tells what is wrong by printing. Its warnings become part of the error.
@@ -149,6 +150,8 @@ void set_sizes(const DatapathOptions& options, nodewall_bpf* skeleton) {
   const std::uint32_t flows = pinned ? wanted : std::min(wanted, kUnpinnedFlows);
   bpf_map__set_max_entries(skeleton->maps.nw_ct, flows);
   if (pinned) return;
+  bpf_map__set_max_entries(skeleton->maps.nw_ct_line, kUnpinnedLines);
+  skeleton->rodata->nw_ct_lines = kUnpinnedLines;
   bpf_map__set_max_entries(skeleton->maps.nw_ct_new, kUnpinnedFlows * NW_CT_SIDES);
   bpf_map__set_max_entries(skeleton->maps.nw_ct_bucket, kUnpinnedFlows / NW_CT_WAYS);
   skeleton->rodata->nw_ct_buckets = kUnpinnedFlows / NW_CT_WAYS;
@@ -276,6 +279,9 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
        .state = state->map(maps.nw_ct_state), .bucket_count = bpf_map__max_entries(maps.nw_ct_bucket)});
   if (!flows) return fail(flows.error());
   state->flows.emplace(std::move(*flows));
+  auto lines = (options.inspect ? FlowLines::read_only : FlowLines::writable)(state->map(maps.nw_ct_line), bpf_map__max_entries(maps.nw_ct_line));
+  if (!lines) return fail(lines.error());
+  state->flow_lines.emplace(std::move(*lines));
   if (state->adopted && !options.inspect)
     if (auto hinted = state->hint_flows(); !hinted) return fail(hinted.error());
   // All that is in maps of maps, while that is allowed.

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "bpf/nodewall.skel.h"
 #include "kernel/datapath.h"
+#include "kernel/flow_lines.h"
 #include "kernel/flow_table.h"
 
 namespace nodewall::kernel {
@@ -53,6 +54,7 @@ struct Datapath::State {
   bool last_given = false;                       // the live image is of this process,
   std::optional<std::vector<LineRange>> standby_changes;  // and the other bank lacks no more than this
   std::optional<FlowTable> flows;                      // nw_ct_new
+  std::optional<FlowLines> flow_lines;                // nw_ct_line
   EventSink event_sink;
   std::unique_ptr<ring_buffer, RingDelete> events;     // nw_events, mapped by the first read
   nw_recorded* recorded = nullptr;                     // mapped when test runs are possible
@@ -71,6 +73,7 @@ struct Datapath::State {
   Status put_interface(std::uint32_t ifindex, const nw_interface& entry);  // interface_maps.cc
   Status for_each_flow(const std::function<void(const nw_ct_key&, FlowTable::In)>& flow) const;  // conntrack.cc
   Status hint_flows();
+  Status free_lines();
   Status renew_hint(std::size_t count);
   Status sweep_hint(const FlowTable::Count& left);
   Status open_counters();  // those that are there; counters.cc

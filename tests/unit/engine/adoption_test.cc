@@ -92,14 +92,14 @@ TEST_CASE("an unconnected UDP socket is a listener and no flow") {
 }
 
 TEST_CASE("an adopted flow's key has the lower end first, and knows who began it") {
-  const auto from_host = conntrack_seed(flow(true), 7, 3, 5);
+  const auto from_host = conntrack_seed(flow(true), 7ULL << NW_CT_TICK_SHIFT, 3, 5);
   CHECK(from_host.key.a.bytes[15] == 1);  // 10.0.0.1, the remote
   CHECK(from_host.key.b.bytes[15] == 2);
   CHECK(from_host.key.port_a_be == __builtin_bswap16(443));
   CHECK(from_host.key.port_b_be == __builtin_bswap16(40000));
   CHECK(from_host.entry.generation == 3);
   CHECK(from_host.entry.ifindex == 5);
-  CHECK(from_host.entry.created_ns == 7);
+  CHECK(from_host.entry.created == 7);
   CHECK(from_host.entry.flags == (NW_CT_REPLIED | NW_CT_ADOPTED | NW_CT_FROM_HOST));
   const auto from_outside = conntrack_seed(flow(false), 7, 3, 5);
   CHECK(from_outside.entry.flags == (NW_CT_REPLIED | NW_CT_ADOPTED | NW_CT_A_IS_SOURCE));

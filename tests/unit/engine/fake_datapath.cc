@@ -139,7 +139,7 @@ Result<EventBatch> Datapath::read_events(std::size_t most) {
 }
 Result<nw_event_state> Datapath::event_state() const { return k().event_state; }
 Status Datapath::for_each_conntrack(const std::function<void(const ConntrackRow&)>&) const { return {}; }
-Status Datapath::add_conntrack(const nw_ct_key&, const nw_ct_entry&) { return {}; }
+Status Datapath::add_conntrack(nw_ct_key, const nw_ct_entry&) { return {}; }
 Status Datapath::clear_conntrack() { return {}; }
 Status Datapath::age_conntrack(std::uint64_t) { return {}; }
 Result<std::size_t> Datapath::sweep_conntrack(std::uint64_t, const nw_settings&) { return 0; }
