@@ -124,8 +124,8 @@ void make_room(std::vector<Node>& items, std::size_t nodes_so_far) {
 std::expected<Node, Complaint> read_document(const Chunk& chunk) {
   if (const auto refused = refuse_text(chunk)) return std::unexpected(*refused);
   if (const auto refused = refuse_directives(chunk)) return std::unexpected(*refused);
-  if (is_empty(chunk.text)) return nothing(chunk);
   const auto first = chunk.text.find_first_not_of(" \t\r\n");
+  if (first == chunk.text.npos || is_empty(chunk.text)) return nothing(chunk);
   if (chunk.text[first] == '{' || chunk.text[first] == '[') {
     auto json = read_json(chunk);
     if (json) return json;

@@ -192,7 +192,7 @@ TEST_CASE("a text holds documents, sequences and lists, in YAML or JSON") {
 
 TEST_CASE("a text without documents has neither resources nor faults") {
   for (const std::string_view text :
-       {"", "\n\n", "# only a comment\n", "---\n", "---\n---\n...\n", "%YAML 1.2\n---\n", "\xEF\xBB\xBF", "null\n", "  "}) {
+       {"", "\n\n", "# only a comment\n", "---\n", "---\n---\n...\n", "%YAML 1.2\n---\n", "\xEF\xBB\xBF", "null\n", "  ", "\r \n", "\r"}) {
     const auto decoded = decode(text, "f");
     INFO(text << described(decoded));
     CHECK(decoded.ok());
