@@ -21,7 +21,8 @@
  * A tree node covers ascending boundaries: child i holds values from keys[i-1] (inclusive) to keys[i] (exclusive). Unused keys
  * repeat the greatest value of their type, unused children repeat the last used child. IPv4 starts at root[address >> 16] of the
  * 4,096-line table at v4_root (__u32 references); v4_root 0: every IPv4 address has class v4_class. IPv6 starts at the reference
- * v6_root.
+ * v6_root, or, where v6_table is not 0, at a reference of another 4,096-line table: at the line v6_table & 0xffffff the element
+ * (high 64 bits - v6_base) >> (v6_table >> 24), the first one for addresses below v6_base, the last one for those behind the table.
  *
  * Protocol table: 256 struct nw_protocol at protocol_base. Its fields: bit 31 clear: the class; set: bits 30..0 is the first line
  * of 65,536 __u16 classes indexed by port (or ICMP type << 8 | code).
@@ -53,10 +54,11 @@
 #ifndef NW_POLICY_H
 #define NW_POLICY_H
 
+#include "branchless.h"
 #include "verdict.h"
 
 #define NW_LINE_BYTES 64
-#define NW_IMAGE_VERSION 4
+#define NW_IMAGE_VERSION 5
 #define NW_MAX_IMAGE_LINES (1U << 24)
 #ifndef NW_CHUNK_SHIFT     /* the fuzzers' chunks are smaller, to have many */
 #define NW_CHUNK_SHIFT 16 /* 4 MB: ten thousand rules are in the first one, which is looked up once a packet */
@@ -97,9 +99,37 @@ struct nw_image_header {
   __u32 rule_count;
   __u32 chains; /* nw_chain_bit() of every kind of entry there is */
   __u32 needs;  /* see nw_chain_needs() */
-  __u32 pad[3];
+  __u32 v6_table;
+  __u64 v6_base;
 };
 NW_ASSERT_SIZE(struct nw_image_header, NW_LINE_BYTES);
+
+#define NW_V6_TABLE_LINE(table) ((table) & 0xffffffU)
+#define NW_V6_TABLE_SHIFT(table) ((table) >> 24 & 63U)
+#define NW_V6_ROOT_WORD 5U      /* of the header: v6_root */
+#define NW_ROOT_LINES 4096U     /* of both tables */
+#define NW_ROOT_ELEMENTS 65536U
+
+/* The element of the table at header->v6_table. */
+NW_INLINE __u32 nw_v6_element(const struct nw_image_header *header, __u64 high) {
+  __u64 offset = (high - header->v6_base) >> NW_V6_TABLE_SHIFT(header->v6_table);
+  __u32 behind = nw_at_most(NW_ROOT_ELEMENTS, offset), element;
+
+  element = ((__u32)offset | (0U - behind)) & (0U - nw_at_most(header->v6_base, high));
+  NW_HIDE(element);
+  return element & (NW_ROOT_ELEMENTS - 1);
+}
+
+/* Where the walk of an IPv6 address begins, line << 4 | word: an element of the table, or v6_root in the header. verifier: not by a
+ * branch, behind which it would follow the walk twice. */
+NW_INLINE __u32 nw_v6_place(const struct nw_image_header *header, __u64 high) {
+  __u32 has_table = nw_equal(header->v6_table, 0) - 1;
+  __u32 place = (NW_V6_TABLE_LINE(header->v6_table) << 4) + nw_v6_element(header, high);
+
+  place = (place & has_table) | (NW_V6_ROOT_WORD & ~has_table);
+  NW_HIDE(place);
+  return place;
+}
 
 #define NW_ADDRESS_KIND(ref) ((ref) >> 30)
 #define NW_ADDRESS_VALUE(ref) ((ref) & 0x3fffffffU)

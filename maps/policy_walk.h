@@ -62,8 +62,13 @@ NW_INLINE __u32 nw_walk_v4(nw_image image, const struct nw_image_header *header,
 }
 
 NW_INLINE __u32 nw_walk_v6(nw_image image, const struct nw_image_header *header, __u64 high, __u64 low) {
-  __u32 ref = header->v6_root, i, depth;
+  __u32 place = nw_v6_place(header, high), index = place >> 4, ref, i, depth;
+  const struct nw_line *line;
 
+  NW_HIDE(index);
+  line = nw_image_line(image, index);
+  if (!line) return NW_WALK_FAULT;
+  ref = line->words[place & 15];
   for (depth = 0; depth < NW_ADDRESS_MAX_DEPTH_V6; depth++) {
     const struct nw_tree64 *node;
     __u32 child = 0;

@@ -107,6 +107,24 @@ TEST_CASE("T-R1 a line whose writer is gone is free again after two sweeps", "[c
   CHECK(states() == States{.free = kLines, .busy = 0, .over = 0, .held = 0});
 }
 
+TEST_CASE("T-C1 a flow one of whose places is just written is confirmed by its next packet: it may be this very flow there", "[conntrack]") {
+  Lab lab;
+  const auto map = own_map("nw_ct_line");
+  const auto write_all = [&](nw_ct_line_word word) {
+    nw_ct_slot line{};
+    *nw_ct_word_of(&line.key) = word;
+    for (std::uint32_t i = 0; i < kLines; ++i) REQUIRE(bpf_map_update_elem(map.get(), &i, &line, BPF_ANY) == 0);
+  };
+  write_all(NW_CT_LINE_BUSY);
+  confirm(lab, 1);
+  REQUIRE(lab.flows().size() == 1);
+  CHECK_FALSE(lab.flows()[0].confirmed);
+  write_all(NW_CT_LINE_FREE);
+  CHECK(reason_of(lab, Hook::tc_ingress, query(1)) == kKnown);
+  REQUIRE(lab.flows().size() == 1);
+  CHECK(lab.flows()[0].confirmed);
+}
+
 TEST_CASE("T-C1 a flow that two processors confirm at once is there once, and while one confirms it the other knows it", "[conntrack]") {
   Lab lab;
   constexpr std::uint32_t kFlows = 900;  // most of the lines there are: for some the places run out meanwhile
@@ -156,4 +174,20 @@ TEST_CASE("T-C5 a flow is idle from its last moment on, whoever wrote that, and 
   CHECK(idle(0xfffffff0U, 5, 20 * kTick));
   CHECK_FALSE(idle(0xfffffff0U, 4, 20 * kTick));
   CHECK_FALSE(idle(0, 0x7fffffffU, ~0ULL));
+  // And what a sweep makes of it.
+  Lab lab;
+  nw_ct_key key{};
+  key.protocol = kUdp;
+  auto settings = kSettings;
+  settings.udp_ns = 20 * kTick;
+  const auto swept = [&](std::uint32_t seen, std::uint64_t now) {
+    lab.forget_flows();
+    REQUIRE(lab.datapath().add_conntrack(key, {.created = 0, .seen = seen, .generation = 0, .rule = 0, .ifindex = 0, .flags = 0}));
+    const auto removed = lab.datapath().sweep_conntrack(now * kTick, settings);
+    REQUIRE(removed);
+    return *removed;
+  };
+  CHECK(swept(0xfffffff0U, (1ULL << 32) + 5) == 1);
+  CHECK(swept(0xfffffff0U, (1ULL << 32) + 4) == 0);
+  CHECK(swept(100, 99) == 0);
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "compile/image_reader.h"
 #include "harness/random.h"
 #include "lab.h"
 
@@ -90,6 +91,45 @@ TEST_CASE("a policy of several parts is answered from all of them, whichever ban
       if (!peers().contains(peer + 1)) CHECK(lab.send(hook, frame(peer + 1, static_cast<std::uint16_t>(80 + round % 2))) == denied(kDefault));
     }
   }
+}
+
+TEST_CASE("IPv6 networks of a table are found, and nothing beside them", "[image]") {
+  using namespace nodewall;
+  Lab lab;
+  Random random(3);
+  std::set<std::uint32_t> subnets;  // of 2001:db8::/32, each a /64
+  while (subnets.size() < 3000) subnets.insert(static_cast<std::uint32_t>(random.below(1U << 31)) + (1U << 30));
+  const auto address = [](std::uint64_t high) { return to_string(compile::address_at(Family::v6, compile::Uint128{high} << 64 | 9)); };
+  const auto high = [](std::uint32_t subnet) { return 0x20010db8'00000000ULL + subnet; };
+  resolve::Resolved resolved;
+  std::vector<Cidr> members;
+  for (const auto subnet : subnets) members.push_back(Cidr{*parse_address(address(high(subnet))), 64}.masked());
+  resolved.sets.push_back({.members = std::move(members)});
+  resolve::ResolvedRule rule;
+  rule.action = model::Action::Allow;
+  rule.protocols.set(kTcp);
+  rule.source.in = {0};
+  resolve::ResolvedTier tier;
+  tier.name = "default";
+  tier.rules.push_back(rule);
+  resolved.endpoints.push_back({.host_endpoint = "host", .chains = {}, .staged = {}, .policies = {}, .staged_policies = {}, .profiles = {}});
+  for (const auto chain : {NW_CHAIN_INGRESS, NW_CHAIN_EGRESS}) resolved.endpoints.back().chains[chain].tiers.push_back(tier);
+  const auto image = compile::compile(resolved, compile::assign_slots({}, resolved));
+  REQUIRE(image);
+  REQUIRE(reinterpret_cast<const nw_image_header*>(image->lines.data())->v6_table != 0);
+  set_image(lab, image->lines);
+  const auto send = [&](std::uint64_t from) {
+    return lab.send(Hook::tc_ingress, Ethernet{} / Ipv6{.source = address(from)} / Tcp{.destination = 80});
+  };
+  std::size_t at = 0;
+  for (const auto subnet : subnets) {
+    if (at++ % 60 != 0) continue;
+    CAPTURE(subnet);
+    CHECK(send(high(subnet)) == allowed(kPolicy));
+    for (const auto beside : {subnet - 1, subnet + 1})
+      if (!subnets.contains(beside)) CHECK(send(high(beside)) == denied(kDefault));
+  }
+  for (const auto outside : {0x20010000'00000000ULL, high(0), 0x20010db9'00000000ULL, 0x3fff0000'00000000ULL}) CHECK(send(outside) == denied(kDefault));
 }
 
 TEST_CASE("a bank that goes live again has what changed in both images since", "[image]") {

@@ -55,6 +55,31 @@ TEST_CASE("a flipped entry of an address table is found", "[verify]") {
   }
 }
 
+TEST_CASE("a flipped entry of the table of IPv6 addresses is found", "[verify]") {
+  const auto sixth = *parse_cidr("2001:db8:1::/48", BareAddress::refuse);
+  const Bench bench(scenario(), [&](resolve::Resolved& resolved) {
+    const auto set = std::ranges::find_if(resolved.sets, [&](const auto& it) { return std::ranges::find(it.members, sixth) != it.members.end(); });
+    REQUIRE(set != resolved.sets.end());
+    std::vector<Cidr> members(set->members.begin(), set->members.end());
+    for (std::uint16_t i = 0; i < 1500; ++i) {  // 2001:db8:1:: to 2001:db8:bb6::, each second /48
+      auto net = sixth;
+      net.address.bytes[4] = static_cast<std::uint8_t>(2 * i >> 8);
+      net.address.bytes[5] = static_cast<std::uint8_t>(2 * i + 1);
+      members.push_back(net);
+    }
+    std::ranges::sort(members);
+    members.erase(std::unique(members.begin(), members.end()), members.end());
+    set->members = std::move(members);
+  });
+  CHECK(bench.look().differences.empty());
+  const auto header = header_of(bench.tables);
+  REQUIRE(header.v6_table != 0);
+  for (const std::uint64_t high : {0x20010db8'00010000ULL, 0x20010db8'01010000ULL, 0x20010db8'0bb70000ULL}) {
+    const auto place = nw_v6_place(&header, high);
+    CHECK(notices(bench, place >> 4, place & 15, 0));
+  }
+}
+
 TEST_CASE("a flipped entry of a port table, a diagram, the directory or the rule table is found", "[verify]") {
   const Bench bench(scenario());
   const auto header = header_of(bench.tables);

@@ -198,8 +198,21 @@ bool AddressPatch::rename_v6(Uint128 first, Uint128 last, const Rename& rename) 
   if (!whole && high(first) != high(last)) return false;
   const std::function<std::uint32_t(std::uint32_t)> behind = [&](std::uint32_t ref) { return lower.run(ref, low(first), low(last)); };
   TreePatch<Wide> upper(lines_, NW_ADDRESS_TREE, kMostDepthV6Half, behind);
-  header_.v6_root = upper.run(header_.v6_root, high(first), high(last));
-  return !upper.failed() && !lower.failed();
+  if (header_.v6_table == 0) {
+    header_.v6_root = upper.run(header_.v6_root, high(first), high(last));
+    return !upper.failed() && !lower.failed();
+  }
+  const auto from = nw_v6_element(&header_, high(first)), to = nw_v6_element(&header_, high(last));
+  for (auto element = from; element <= to; ++element) {
+    const auto line = NW_V6_TABLE_LINE(header_.v6_table) + element / 16;
+    auto words = lines_.at(line);
+    auto& ref = words.words[element % 16];
+    // A tree says what it likes of addresses that its element does not have.
+    ref = upper.run(ref, element == from ? high(first) : 0, element == to ? high(last) : ~std::uint64_t{0});
+    if (upper.failed() || lower.failed()) return false;
+    lines_.write(line, &words, sizeof(words));
+  }
+  return true;
 }
 
 }  // namespace nodewall::compile

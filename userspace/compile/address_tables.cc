@@ -1,6 +1,7 @@
 #include "compile/address_tables.h"
 
 #include <array>
+#include <bit>
 #include <limits>
 #include <span>
 
@@ -9,8 +10,6 @@
 namespace nodewall::compile {
 namespace {
 
-constexpr std::size_t kRootLines = 4096;
-constexpr std::uint32_t kBlocks = 65536;  // of 65,536 addresses each
 
 // The tree over `bounds`, whose first one is where the tree's range begins. Subtrees are filled one after the other, so all nodes but
 // the last of a level are full.
@@ -30,6 +29,29 @@ std::uint32_t write_tree(std::span<const Bound<typename Shape::Key>> bounds, std
   return address_reference(kind, static_cast<std::uint32_t>(line));
 }
 
+// A table of trees from the first boundary to the last one, in equal parts: where these are spread, as those of many networks are, a part has few.
+bool write_v6_table(std::span<const Bound<std::uint64_t>> upper, std::vector<nw_line>& lines, nw_image_header& header) {
+  const auto table = lines.size();
+  lines.resize(table + NW_ROOT_LINES);
+  header.v6_base = upper[1].key;
+  const auto width = static_cast<unsigned>(std::bit_width(upper.back().key - header.v6_base));
+  const unsigned shift = width > 16 ? width - 16 : 0;
+  header.v6_table = static_cast<std::uint32_t>(table) | shift << 24;
+  std::vector<Bound<std::uint64_t>> bounds;
+  for (std::size_t element = 0, at = 0; element < NW_ROOT_ELEMENTS; ++element) {
+    // The first one has what is below the table as well.
+    const auto begin = element == 0 ? 0 : header.v6_base + (std::uint64_t{element} << shift);
+    while (at + 1 < upper.size() && upper[at + 1].key <= begin) ++at;
+    bounds.assign(1, {begin, upper[at].ref});
+    for (; at + 1 < upper.size() && nw_v6_element(&header, upper[at + 1].key) == element; ++at) bounds.push_back(upper[at + 1]);
+    const auto ref = write_tree<Wide>(bounds, NW_ADDRESS_TREE, lines);
+    lines[table + element / 16].words[element % 16] = ref;
+    if (lines.size() > NW_MAX_IMAGE_LINES) return false;
+  }
+  header.v6_root = upper[0].ref;
+  return true;
+}
+
 }  // namespace
 
 bool write_v4(const Partition<std::uint32_t>& classes, std::vector<nw_line>& lines, nw_image_header& header) {
@@ -37,11 +59,11 @@ bool write_v4(const Partition<std::uint32_t>& classes, std::vector<nw_line>& lin
   header.v4_class = classes.classes[0];
   if (classes.class_count == 1) return true;
   const auto root = lines.size();
-  lines.resize(root + kRootLines);
+  lines.resize(root + NW_ROOT_LINES);
   header.v4_root = static_cast<std::uint32_t>(root);
   std::vector<Bound<std::uint16_t>> bounds;
   std::size_t at = 0;  // the piece that the block begins in
-  for (std::uint32_t block = 0; block < kBlocks; ++block) {
+  for (std::uint32_t block = 0; block < NW_ROOT_ELEMENTS; ++block) {
     while (at + 1 < classes.starts.size() && classes.starts[at + 1] <= block << 16) ++at;
     bounds.assign(1, {0, classes.classes[at]});
     while (at + 1 < classes.starts.size() && classes.starts[at + 1] >> 16 == block) {
@@ -75,6 +97,9 @@ bool write_v6(const Partition<Uint128>& classes, std::uint32_t first_class, std:
     if (lower.size() > 1 && !ends_space && !next_follows) add(upper, high(at - 1) + 1, first_class + classes.classes[at - 1]);
     if (lines.size() > NW_MAX_IMAGE_LINES) return false;
   }
+  header.v6_table = 0;
+  header.v6_base = 0;
+  if (upper.size() > kMostHighsOfTree) return write_v6_table(upper, lines, header);
   header.v6_root = write_tree<Wide>(upper, NW_ADDRESS_TREE, lines);
   return lines.size() <= NW_MAX_IMAGE_LINES;
 }

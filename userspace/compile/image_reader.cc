@@ -1,6 +1,7 @@
 #include "compile/image_reader.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <unordered_set>
 
@@ -19,8 +20,6 @@ namespace {
 
 using Lines = std::span<const nw_line>;
 using Seen = std::unordered_set<std::uint32_t>;
-
-constexpr std::uint32_t kV4RootLines = 4096;
 
 template <class Node>
 std::optional<Node> node_at(Lines lines, std::uint32_t ref) {
@@ -56,7 +55,7 @@ void collect_v4(Lines lines, std::uint32_t ref, std::uint32_t base, std::vector<
 void v4_regions(Lines lines, const nw_image_header& header, std::vector<Uint128>& starts) {
   if (header.v4_root == 0) return;
   bool was_there = true;
-  for (std::uint32_t i = 0; i < kV4RootLines; ++i) {
+  for (std::uint32_t i = 0; i < NW_ROOT_LINES; ++i) {
     const std::uint32_t line = header.v4_root + i;  // in 32 bits, as the walk adds it
     const bool is_there = line < lines.size();
     if (!is_there && was_there) starts.push_back(i << 20);  // up to the next line that is there every address is a fault
@@ -100,14 +99,34 @@ class V6Keys {
   std::vector<std::uint32_t> open_;
 };
 
+static_assert(offsetof(nw_image_header, v6_root) == NW_V6_ROOT_WORD * sizeof(std::uint32_t));
+
 constexpr std::uint64_t high_half(Uint128 position) { return static_cast<std::uint64_t>(position >> 64); }
 constexpr std::uint64_t low_half(Uint128 position) { return static_cast<std::uint64_t>(position); }
+
+// Where the walk of an address begins, if the image is so long.
+std::optional<std::uint32_t> v6_root_of(Lines lines, const nw_image_header& header, std::uint64_t high) {
+  const auto place = nw_v6_place(&header, high);
+  if (place >> 4 >= lines.size()) return std::nullopt;
+  return lines[place >> 4].words[place & 15];
+}
+
+// The high halves with which another element of the table begins, and the keys below each.
+void v6_table_keys(Lines lines, const nw_image_header& header, V6Keys& keys, std::vector<std::uint64_t>& highs, std::vector<std::uint64_t>& lows) {
+  for (std::uint64_t element = 0; element < NW_ROOT_ELEMENTS; ++element) {
+    const auto begin = header.v6_base + (element << NW_V6_TABLE_SHIFT(header.v6_table));
+    highs.push_back(begin);
+    const auto root = v6_root_of(lines, header, begin);
+    if (root) keys.walk(*root, nullptr, highs, lows);
+  }
+}
 
 std::vector<Uint128> v6_regions(Lines lines, const nw_image_header& header, std::vector<Uint128> more) {
   sort_unique(more);
   V6Keys keys(lines);
   std::vector<std::uint64_t> highs{0}, lows;
-  keys.walk(header.v6_root, nullptr, highs, lows);
+  if (header.v6_table != 0) v6_table_keys(lines, header, keys, highs, lows);
+  else keys.walk(header.v6_root, nullptr, highs, lows);
   for (const auto position : more) {
     const auto high = high_half(position);
     highs.push_back(high);
@@ -119,7 +138,7 @@ std::vector<Uint128> v6_regions(Lines lines, const nw_image_header& header, std:
   auto at = more.begin();
   for (const auto high : highs) {
     lows.assign(1, 0);
-    keys.walk(header.v6_root, &high, unused, lows);
+    if (const auto root = v6_root_of(lines, header, high)) keys.walk(*root, &high, unused, lows);
     for (; at != more.end() && high_half(*at) <= high; ++at) lows.push_back(low_half(*at));
     sort_unique(lows);
     for (const auto low : lows) starts.push_back(Uint128{high} << 64 | low);
