@@ -10,7 +10,6 @@
 namespace nodewall::compile {
 namespace {
 
-
 // The tree over `bounds`, whose first one is where the tree's range begins. Subtrees are filled one after the other, so all nodes but
 // the last of a level are full.
 template <class Shape>
