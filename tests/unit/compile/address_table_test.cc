@@ -60,6 +60,8 @@ TEST_CASE("every edge of many IPv6 networks is where it is, however they are spr
       {"in three places", [&](Random& random, std::uint32_t i) { return net((std::uint64_t{0x2001} + i % 3 * 0x500) << 48 | below(random, 1 << 20), random(), i % 2 == 0 ? 64 : 128); }},
       {"at both ends of the space",
        [&](Random& random, std::uint32_t i) { return net(i % 2 == 0 ? below(random, 5000) : ~std::uint64_t{0} - below(random, 5000), i % 3 == 0 ? ~std::uint64_t{0} : 0, i % 5 == 0 ? 64 : 128); }},
+      {"up to the end of the space, and nothing before the first",
+       [&](Random& random, std::uint32_t i) { return i == 0 ? net(0xff00'0000'0000'0000, 0, 8) : net(0x2001'0db8'0000'0000 + below(random, std::uint64_t{1} << 40), 0, 64); }},
       {"with a width that is not the parts'", [&](Random& random, std::uint32_t) { return net(0xfd00'0000'0000'0000 + below(random, 0x0000'0001'2345'6789), 0, 64); }},
   };
   for (const auto& [name, spread] : spreads) {
