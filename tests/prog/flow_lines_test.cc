@@ -1,5 +1,5 @@
 // Lines of confirmed flows (maps/conntrack.h).
-#include <array>
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
@@ -39,6 +39,13 @@ States states() {
   return count;
 }
 
+void write_all(nw_ct_line_word word) {
+  const auto map = own_map("nw_ct_line");
+  nw_ct_slot line{};
+  *nw_ct_word_of(&line.key) = word;
+  for (std::uint32_t i = 0; i < kLines; ++i) REQUIRE(bpf_map_update_elem(map.get(), &i, &line, BPF_ANY) == 0);
+}
+
 void sweep(Lab& lab) { REQUIRE(lab.datapath().sweep_conntrack(now_ns(), kSettings)); }
 
 }  // namespace
@@ -59,7 +66,6 @@ TEST_CASE("T-C2 confirmed flows have lines while there are any for them, and are
 
 TEST_CASE("T-C2 a flow may be in any of its places, and ends wherever it is", "[conntrack]") {
   Lab lab;
-  const auto map = own_map("nw_ct_line");
   for (std::uint32_t flow = 0; flow < 40; ++flow) {
     std::set<std::uint32_t> places;
     for (std::uint32_t others = 0; others <= NW_CT_CHOICES; ++others) {  // so many are taken
@@ -80,6 +86,25 @@ TEST_CASE("T-C2 a flow may be in any of its places, and ends wherever it is", "[
     }
     lab.forget_flows();
   }
+}
+
+TEST_CASE("T-C7 adoption changes nothing about a flow that is known, wherever it is kept", "[conntrack]") {
+  Lab lab;
+  nw_ct_key key{};
+  key.protocol = kUdp;
+  const auto adopt = [&](std::uint32_t flags) {
+    REQUIRE(lab.datapath().add_conntrack(key, {.created = 0, .seen = 0, .generation = 0, .rule = 0, .ifindex = 0, .flags = flags}));
+    const auto flows = lab.flows();
+    REQUIRE(flows.size() == 1);
+    return flows[0].entry.flags;
+  };
+  CHECK(adopt(NW_CT_REVOKED) == NW_CT_REVOKED);
+  CHECK(adopt(NW_CT_ADOPTED) == NW_CT_REVOKED);  // in a line
+  lab.forget_flows();
+  write_all(NW_CT_LINE_OVER);
+  CHECK(adopt(NW_CT_REVOKED) == NW_CT_REVOKED);
+  write_all(NW_CT_LINE_FREE);
+  CHECK(adopt(NW_CT_ADOPTED) == NW_CT_REVOKED);  // in the hash table
 }
 
 TEST_CASE("T-C5 the line of a flow that is over is no other one's before a sweep has waited for all packets", "[conntrack]") {
@@ -109,12 +134,6 @@ TEST_CASE("T-R1 a line whose writer is gone is free again after two sweeps", "[c
 
 TEST_CASE("T-C1 a flow one of whose places is just written is confirmed by its next packet: it may be this very flow there", "[conntrack]") {
   Lab lab;
-  const auto map = own_map("nw_ct_line");
-  const auto write_all = [&](nw_ct_line_word word) {
-    nw_ct_slot line{};
-    *nw_ct_word_of(&line.key) = word;
-    for (std::uint32_t i = 0; i < kLines; ++i) REQUIRE(bpf_map_update_elem(map.get(), &i, &line, BPF_ANY) == 0);
-  };
   write_all(NW_CT_LINE_BUSY);
   confirm(lab, 1);
   REQUIRE(lab.flows().size() == 1);

@@ -65,10 +65,12 @@ Status Datapath::for_each_conntrack(const std::function<void(const ConntrackRow&
 
 Status Datapath::add_conntrack(nw_ct_key key, const nw_ct_entry& entry) {
   key.held = NW_CT_HELD;
+  const int table = state_->map(state_->skeleton->maps.nw_ct);
+  // What is known stays as it is: policy may have cut it.
+  if (nw_ct_entry known{}; bpf_map_lookup_elem(table, &key, &known) == 0) return {};
   state_->flows->hint(key, FlowTable::In::confirmed);
   if (state_->flow_lines->add(state_->flows->place_of(key), key, entry)) return {};
-  if (bpf_map_update_elem(state_->map(state_->skeleton->maps.nw_ct), &key, &entry, BPF_NOEXIST) != 0 && errno != EEXIST)
-    return fail(errno_error("adopt a flow", errno));
+  if (bpf_map_update_elem(table, &key, &entry, BPF_NOEXIST) != 0 && errno != EEXIST) return fail(errno_error("adopt a flow", errno));
   return {};
 }
 
