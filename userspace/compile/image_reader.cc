@@ -72,9 +72,9 @@ class V6Keys {
  public:
   explicit V6Keys(Lines lines) : lines_(lines) {}
 
-  void walk(std::uint32_t root, const std::uint64_t* high, std::vector<std::uint64_t>& highs, std::vector<std::uint64_t>& lows) {
+  void walk(std::span<const std::uint32_t> roots, const std::uint64_t* high, std::vector<std::uint64_t>& highs, std::vector<std::uint64_t>& lows) {
     seen_.clear();
-    open_.assign(1, root);
+    open_.assign(roots.begin(), roots.end());
     while (!open_.empty()) {
       const auto ref = open_.back();
       open_.pop_back();
@@ -111,22 +111,24 @@ std::optional<std::uint32_t> v6_root_of(Lines lines, const nw_image_header& head
   return lines[place >> 4].words[place & 15];
 }
 
-// The high halves with which another element of the table begins, and the keys below each.
-void v6_table_keys(Lines lines, const nw_image_header& header, V6Keys& keys, std::vector<std::uint64_t>& highs, std::vector<std::uint64_t>& lows) {
+// Where any walk begins. Puts the high halves with which another element of the table does into `highs`.
+std::vector<std::uint32_t> v6_roots(Lines lines, const nw_image_header& header, std::vector<std::uint64_t>& highs) {
+  if (header.v6_table == 0) return {header.v6_root};
+  std::vector<std::uint32_t> roots;
   for (std::uint64_t element = 0; element < NW_ROOT_ELEMENTS; ++element) {
     const auto begin = header.v6_base + (element << NW_V6_TABLE_SHIFT(header.v6_table));
     highs.push_back(begin);
-    const auto root = v6_root_of(lines, header, begin);
-    if (root) keys.walk(*root, nullptr, highs, lows);
+    if (const auto root = v6_root_of(lines, header, begin)) roots.push_back(*root);
   }
+  return roots;
 }
 
 std::vector<Uint128> v6_regions(Lines lines, const nw_image_header& header, std::vector<Uint128> more) {
   sort_unique(more);
   V6Keys keys(lines);
   std::vector<std::uint64_t> highs{0}, lows;
-  if (header.v6_table != 0) v6_table_keys(lines, header, keys, highs, lows);
-  else keys.walk(header.v6_root, nullptr, highs, lows);
+  const auto roots = v6_roots(lines, header, highs);
+  keys.walk(roots, nullptr, highs, lows);  // all at once: a damaged table may lead to one large tree from everywhere
   for (const auto position : more) {
     const auto high = high_half(position);
     highs.push_back(high);
@@ -138,7 +140,7 @@ std::vector<Uint128> v6_regions(Lines lines, const nw_image_header& header, std:
   auto at = more.begin();
   for (const auto high : highs) {
     lows.assign(1, 0);
-    if (const auto root = v6_root_of(lines, header, high)) keys.walk(*root, &high, unused, lows);
+    if (const auto root = v6_root_of(lines, header, high)) keys.walk({&*root, 1}, &high, unused, lows);
     for (; at != more.end() && high_half(*at) <= high; ++at) lows.push_back(low_half(*at));
     sort_unique(lows);
     for (const auto low : lows) starts.push_back(Uint128{high} << 64 | low);
