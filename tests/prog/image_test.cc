@@ -41,12 +41,10 @@ const std::set<std::uint32_t>& peers() {
   return made;
 }
 
-// They may use one port; nobody else may anything.
-std::vector<nw_line> image_for(std::uint16_t port) {
+// Who is in the networks may use one port; nobody else may anything.
+std::vector<nw_line> image_for(std::vector<nodewall::Cidr> members, std::uint16_t port) {
   using namespace nodewall;
   resolve::Resolved resolved;
-  std::vector<Cidr> members;
-  for (const auto number : peers()) members.push_back({.address = v4(number), .prefix = 32});
   resolved.sets.push_back({.members = std::move(members)});
   resolve::ResolvedRule rule;
   rule.action = model::Action::Allow;
@@ -61,6 +59,12 @@ std::vector<nw_line> image_for(std::uint16_t port) {
   auto image = compile::compile(resolved, compile::assign_slots({}, resolved));
   if (!image) FAIL(image.error().message());
   return std::move(image->lines);
+}
+
+std::vector<nw_line> image_for(std::uint16_t port) {
+  std::vector<nodewall::Cidr> members;
+  for (const auto number : peers()) members.push_back({.address = v4(number), .prefix = 32});
+  return image_for(std::move(members), port);
 }
 
 void set_image(Lab& lab, const std::vector<nw_line>& lines) { REQUIRE(lab.datapath().set_policy(lines, lab.datapath().generation() + 1)); }
@@ -101,23 +105,11 @@ TEST_CASE("IPv6 networks of a table are found, and nothing beside them", "[image
   while (subnets.size() < 3000) subnets.insert(static_cast<std::uint32_t>(random.below(1U << 31)) + (1U << 30));
   const auto address = [](std::uint64_t high) { return to_string(compile::address_at(Family::v6, compile::Uint128{high} << 64 | 9)); };
   const auto high = [](std::uint32_t subnet) { return 0x20010db8'00000000ULL + subnet; };
-  resolve::Resolved resolved;
   std::vector<Cidr> members;
   for (const auto subnet : subnets) members.push_back(Cidr{*parse_address(address(high(subnet))), 64}.masked());
-  resolved.sets.push_back({.members = std::move(members)});
-  resolve::ResolvedRule rule;
-  rule.action = model::Action::Allow;
-  rule.protocols.set(kTcp);
-  rule.source.in = {0};
-  resolve::ResolvedTier tier;
-  tier.name = "default";
-  tier.rules.push_back(rule);
-  resolved.endpoints.push_back({.host_endpoint = "host", .chains = {}, .staged = {}, .policies = {}, .staged_policies = {}, .profiles = {}});
-  for (const auto chain : {NW_CHAIN_INGRESS, NW_CHAIN_EGRESS}) resolved.endpoints.back().chains[chain].tiers.push_back(tier);
-  const auto image = compile::compile(resolved, compile::assign_slots({}, resolved));
-  REQUIRE(image);
-  REQUIRE(reinterpret_cast<const nw_image_header*>(image->lines.data())->v6_table != 0);
-  set_image(lab, image->lines);
+  const auto lines = image_for(std::move(members), 80);
+  REQUIRE(reinterpret_cast<const nw_image_header*>(lines.data())->v6_table != 0);
+  set_image(lab, lines);
   const auto send = [&](std::uint64_t from) {
     return lab.send(Hook::tc_ingress, Ethernet{} / Ipv6{.source = address(from)} / Tcp{.destination = 80});
   };

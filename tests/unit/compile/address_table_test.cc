@@ -15,12 +15,7 @@ resolve::Resolved policy_of(std::vector<Cidr> members) {
   members.erase(std::unique(members.begin(), members.end()), members.end());
   auto allow = rule(model::Action::Allow, "p", 0);
   allow.source.in = {0};
-  resolve::Resolved resolved;
-  resolved.sets.push_back({std::move(members)});
-  auto& endpoint = resolved.endpoints.emplace_back();
-  endpoint.host_endpoint = "hep";
-  endpoint.chains[NW_CHAIN_INGRESS].tiers.push_back({.name = "default", .rules = {allow}, .end = model::TierAction::Deny});
-  return resolved;
+  return one_endpoint({{std::move(members)}}, {allow});
 }
 
 nw_image_header header_of(const TableImage& image) {

@@ -7,15 +7,6 @@
 namespace nodewall::compile::test {
 namespace {
 
-resolve::Resolved one_endpoint(std::vector<resolve::AddressSet> sets, std::vector<resolve::ResolvedRule> rules) {
-  resolve::Resolved resolved;
-  resolved.sets = std::move(sets);
-  auto& endpoint = resolved.endpoints.emplace_back();
-  endpoint.host_endpoint = "hep";
-  endpoint.chains[NW_CHAIN_INGRESS].tiers.push_back({.name = "default", .rules = std::move(rules), .end = model::TierAction::Deny});
-  return resolved;
-}
-
 // Some networks nest, some rules have wide ports.
 resolve::Resolved many_rules(Random& random, std::size_t count) {
   std::vector<resolve::AddressSet> sets;

@@ -34,6 +34,16 @@ inline resolve::PacketQuery packet(const char* source, const char* destination, 
   return made;
 }
 
+// One endpoint, whose ingress has one tier of these rules.
+inline resolve::Resolved one_endpoint(std::vector<resolve::AddressSet> sets, std::vector<resolve::ResolvedRule> rules) {
+  resolve::Resolved resolved;
+  resolved.sets = std::move(sets);
+  auto& endpoint = resolved.endpoints.emplace_back();
+  endpoint.host_endpoint = "hep";
+  endpoint.chains[NW_CHAIN_INGRESS].tiers.push_back({.name = "default", .rules = std::move(rules), .end = model::TierAction::Deny});
+  return resolved;
+}
+
 inline bool in_set(const resolve::AddressSet& set, const Address& value) {
   return std::ranges::any_of(set.members, [&](const Cidr& net) { return net.contains(value); });
 }
