@@ -35,13 +35,26 @@ void sort_unique(std::vector<T>& values) {
   values.erase(std::unique(values.begin(), values.end()), values.end());
 }
 
+// Nodes that may still be visited. A compiler's trees are visited once for each place that leads to them, of which each network makes a few;
+// in a damaged image every place may lead to all nodes.
+class Visits {
+ public:
+  Visits(std::size_t lines, std::size_t more) : left_((1U << 21) + 96 * (lines + more)) {}
+  bool take() { return left_ > 0 && left_-- > 0; }
+  [[nodiscard]] Status status() const {
+    return left_ > 0 ? Status{} : fail(Errc::abi, "the image's networks lead to the same nodes from more places than any policy makes");
+  }
+
+ private:
+  std::uint64_t left_;
+};
+
 // The keys of every node that a walk from `ref` can come by: between two of them every comparison has one outcome. By hand and not by
 // recursion: a damaged tree may be deep.
-void collect_v4(Lines lines, std::uint32_t ref, std::uint32_t base, std::vector<Uint128>& starts) {
-  if (NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS) return;  // most of the root
+void collect_v4(Lines lines, std::uint32_t ref, std::uint32_t base, Visits& visits, std::vector<Uint128>& starts) {
   Seen seen;
   std::vector<std::uint32_t> open{ref};
-  while (!open.empty()) {
+  while (!open.empty() && visits.take()) {
     const auto next = open.back();
     open.pop_back();
     if (NW_ADDRESS_KIND(next) == NW_ADDRESS_CLASS || !seen.insert(NW_ADDRESS_VALUE(next)).second) continue;
@@ -52,30 +65,37 @@ void collect_v4(Lines lines, std::uint32_t ref, std::uint32_t base, std::vector<
   }
 }
 
-void v4_regions(Lines lines, const nw_image_header& header, std::vector<Uint128>& starts) {
-  if (header.v4_root == 0) return;
-  bool was_there = true;
-  for (std::uint32_t i = 0; i < NW_ROOT_LINES; ++i) {
-    const std::uint32_t line = header.v4_root + i;  // in 32 bits, as the walk adds it
+// visit(number, reference) for the elements of the table of roots at line `first`; of a line beyond the image only the first one, as nothing.
+template <class Visit>
+void for_each_root(Lines lines, std::uint32_t first, Visit visit) {
+  for (std::uint32_t element = 0; element < NW_ROOT_ELEMENTS; ++element) {
+    const std::uint32_t line = first + element / 16;  // in 32 bits, as the walk adds it
     const bool is_there = line < lines.size();
-    if (!is_there && was_there) starts.push_back(i << 20);  // up to the next line that is there every address is a fault
-    was_there = is_there;
-    for (std::uint32_t high = i << 4; is_there && high < (i + 1) << 4; ++high) {
-      starts.push_back(high << 16);
-      collect_v4(lines, lines[line].words[high & 15], high << 16, starts);
-    }
+    visit(element, is_there ? std::optional(lines[line].words[element % 16]) : std::nullopt);
+    if (!is_there) element |= 15;
   }
+}
+
+void v4_regions(Lines lines, const nw_image_header& header, Visits& visits, std::vector<Uint128>& starts) {
+  if (header.v4_root == 0) return;
+  std::optional<std::uint32_t> before = 0;
+  for_each_root(lines, header.v4_root, [&](std::uint32_t high, std::optional<std::uint32_t> ref) {
+    const bool is_tree = ref && NW_ADDRESS_KIND(*ref) != NW_ADDRESS_CLASS;
+    if (ref != before || is_tree) starts.push_back(high << 16);
+    if (is_tree) collect_v4(lines, *ref, high << 16, visits, starts);
+    before = ref;
+  });
 }
 
 // Keys on the high half of every node; the low half's where `low` is given. With `high`, a node on the high half leads to one child.
 class V6Keys {
  public:
-  explicit V6Keys(Lines lines) : lines_(lines) {}
+  V6Keys(Lines lines, Visits& visits) : lines_(lines), visits_(visits) {}
 
   void walk(std::span<const std::uint32_t> roots, const std::uint64_t* high, std::vector<std::uint64_t>& highs, std::vector<std::uint64_t>& lows) {
     seen_.clear();
     open_.assign(roots.begin(), roots.end());
-    while (!open_.empty()) {
+    while (!open_.empty() && visits_.take()) {
       const auto ref = open_.back();
       open_.pop_back();
       if (NW_ADDRESS_KIND(ref) == NW_ADDRESS_CLASS || !seen_.insert(ref).second) continue;
@@ -95,6 +115,7 @@ class V6Keys {
 
  private:
   Lines lines_;
+  Visits& visits_;
   Seen seen_;
   std::vector<std::uint32_t> open_;
 };
@@ -111,21 +132,23 @@ std::optional<std::uint32_t> v6_root_of(Lines lines, const nw_image_header& head
   return lines[place >> 4].words[place & 15];
 }
 
-// Where any walk begins. Puts the high halves with which another element of the table does into `highs`.
+// Where any walk begins. Puts the high halves with which another one does into `highs`.
 std::vector<std::uint32_t> v6_roots(Lines lines, const nw_image_header& header, std::vector<std::uint64_t>& highs) {
   if (header.v6_table == 0) return {header.v6_root};
   std::vector<std::uint32_t> roots;
-  for (std::uint64_t element = 0; element < NW_ROOT_ELEMENTS; ++element) {
-    const auto begin = header.v6_base + (element << NW_V6_TABLE_SHIFT(header.v6_table));
-    highs.push_back(begin);
-    if (const auto root = v6_root_of(lines, header, begin)) roots.push_back(*root);
-  }
+  std::optional<std::uint32_t> before;
+  for_each_root(lines, NW_V6_TABLE_LINE(header.v6_table), [&](std::uint64_t element, std::optional<std::uint32_t> root) {
+    if (element != 0 && root == before) return;
+    highs.push_back(header.v6_base + (element << NW_V6_TABLE_SHIFT(header.v6_table)));  // behind the greatest one: a boundary too many
+    if (root) roots.push_back(*root);
+    before = root;
+  });
   return roots;
 }
 
-std::vector<Uint128> v6_regions(Lines lines, const nw_image_header& header, std::vector<Uint128> more) {
+std::vector<Uint128> v6_regions(Lines lines, const nw_image_header& header, Visits& visits, std::vector<Uint128> more) {
   sort_unique(more);
-  V6Keys keys(lines);
+  V6Keys keys(lines, visits);
   std::vector<std::uint64_t> highs{0}, lows;
   const auto roots = v6_roots(lines, header, highs);
   keys.walk(roots, nullptr, highs, lows);  // all at once: a damaged table may lead to one large tree from everywhere
@@ -139,6 +162,7 @@ std::vector<Uint128> v6_regions(Lines lines, const nw_image_header& header, std:
   std::vector<std::uint64_t> unused;
   auto at = more.begin();
   for (const auto high : highs) {
+    if (!visits.status()) break;
     lows.assign(1, 0);
     if (const auto root = v6_root_of(lines, header, high)) keys.walk({&*root, 1}, &high, unused, lows);
     for (; at != more.end() && high_half(*at) <= high; ++at) lows.push_back(low_half(*at));
@@ -209,12 +233,18 @@ std::optional<nw_image_endpoint> ImageReader::endpoint(std::uint32_t slot, std::
   return found;
 }
 
-std::vector<Uint128> ImageReader::regions(Family family, const std::vector<Uint128>& more) const {
-  if (family == Family::v6) return v6_regions(lines_, header(), more);
-  auto starts = more;
-  starts.push_back(0);
-  v4_regions(lines_, header(), starts);
-  sort_unique(starts);
+Result<std::vector<Uint128>> ImageReader::regions(Family family, const std::vector<Uint128>& more) const {
+  Visits visits(lines_.size(), more.size());
+  std::vector<Uint128> starts;
+  if (family == Family::v6) {
+    starts = v6_regions(lines_, header(), visits, more);
+  } else {
+    starts = more;
+    starts.push_back(0);
+    v4_regions(lines_, header(), visits, starts);
+    sort_unique(starts);
+  }
+  if (auto done = visits.status(); !done) return fail(done.error());
   return starts;
 }
 

@@ -46,7 +46,8 @@ class ImageReader {
 
   // Ascending starts, the first one 0, of regions each of which has one class. No boundary of `more` is inside a region, except for
   // IPv6 regions that are a product: every `high` of an interval with a `low` of an interval; they are named by their least address.
-  [[nodiscard]] std::vector<Uint128> regions(Family family, const std::vector<Uint128>& more) const;
+  // Errc::abi: the tables lead to the same nodes from so many places that no compiler made them, and going on could take for ever.
+  [[nodiscard]] Result<std::vector<Uint128>> regions(Family family, const std::vector<Uint128>& more) const;
   [[nodiscard]] std::uint32_t address_class(Family family, Uint128 position) const;
   [[nodiscard]] std::vector<ClassRun> l4_runs(unsigned protocol) const;
   [[nodiscard]] std::vector<ClassRun> source_port_runs(unsigned protocol) const;

@@ -70,10 +70,11 @@ class AddressSweep {
     auto boundaries = sweep.boundaries(greatest(family));
     representatives.add_boundaries(boundaries);
     const auto starts = image_.regions(family, boundaries);
-    found_.regions += starts.size();
+    if (!starts) return fail(starts.error());
+    found_.regions += starts->size();
     std::uint64_t moved = ~std::uint64_t{0}, copied = 0;
     std::uint32_t membership = 0;
-    for (const auto start : starts) {
+    for (const auto start : *starts) {
       const auto& active = sweep.at(start);
       if (sweep.moved() != moved) {
         moved = sweep.moved();

@@ -29,7 +29,7 @@ struct AddressClasses {
   std::size_t regions = 0;
 };
 
-// Errc::limit: more overlap than can be gone through.
+// Errc::limit: more overlap than can be gone through. Errc::abi: no compiler made the image.
 Result<AddressClasses> address_classes(const resolve::Resolved& resolved, const compile::ImageReader& image);
 
 // Protocol, destination port or ICMP type and code, and source port.

@@ -30,13 +30,9 @@ class PolicyVerifier {
       : expectation_(expectation), image_(image), limits_(limits), report_(report) {}
 
   Status run() {
-    if (auto sound = image_.check(); !sound) {
-      report_.differ({.table = "policy", .interface = {}, .host_endpoint = {}, .direction = {}, .chain = {}, .packet = {},
-                      .expected = "a policy image", .found = sound.error().message()});
-      return {};
-    }
+    if (auto sound = image_.check(); !sound) return no_image(sound.error());
     auto addresses = address_classes(expectation_.resolved, image_);
-    if (!addresses) return fail(addresses.error());
+    if (!addresses) return addresses.error().code == Errc::abi ? no_image(addresses.error()) : fail(addresses.error());
     report_.address_regions = addresses->regions;
     for (const auto& endpoint : expectation_.resolved.endpoints) {
       Status done;
@@ -51,6 +47,12 @@ class PolicyVerifier {
   }
 
  private:
+  Status no_image(const Error& why) {
+    report_.differ({.table = "policy", .interface = {}, .host_endpoint = {}, .direction = {}, .chain = {}, .packet = {},
+                    .expected = "a policy image", .found = why.message()});
+    return {};
+  }
+
   Status verify_chain(const AddressClasses& addresses, const resolve::EndpointPolicy& endpoint, ChainKind kind) {
     Subject subject{.kind = kind, .endpoint = &endpoint, .policy = policy_of(endpoint, kind), .interface = interface_of(endpoint)};
     if (subject.policy != nullptr) ++report_.chains;

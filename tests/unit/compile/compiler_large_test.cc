@@ -51,8 +51,8 @@ resolve::PacketQuery some_packet(Random& random, const resolve::Resolved& policy
 // Every address has the class it would have in a fresh image, as far as a rule can tell.
 void compare_addresses(const TableImage& kept, const TableImage& fresh, const Slots& slots, Family family) {
   const ImageReader one(kept.lines), other(fresh.lines);
-  auto starts = one.regions(family, {});
-  const auto more = other.regions(family, {});
+  auto starts = one.regions(family, {}).value();
+  const auto more = other.regions(family, {}).value();
   starts.insert(starts.end(), more.begin(), more.end());
   auto asked = packet("10.0.0.1", "10.0.0.2", 6, 80);
   asked.destination = address_at(family, 1);
