@@ -323,6 +323,14 @@ std::string improved(const std::string& message) {
   return printable(message);  // some quote the text as it is
 }
 
+// Where the library gave up; at the text's end if that is in what StoppableBuffer says behind it.
+Position place_of(const Chunk& chunk, const YAML::Mark& mark) {
+  const auto last = static_cast<std::size_t>(std::ranges::count(chunk.text, '\n'));
+  const auto line = static_cast<std::size_t>(std::max(mark.line, 0));
+  if (line > last) return {.line = chunk.first_line + last, .column = 1};
+  return {.line = chunk.first_line + line, .column = static_cast<std::size_t>(std::max(mark.column, 0)) + 1};
+}
+
 }  // namespace
 
 std::expected<Node, Complaint> read_yaml(const Chunk& chunk) {
@@ -341,12 +349,8 @@ std::expected<Node, Complaint> read_yaml(const Chunk& chunk) {
                                        .message = "content after the document's end; separate documents by ---"});
     }
   } catch (const YAML::Exception& error) {
-    if (!builder.complaint()) {
-      const Position where{.line = chunk.first_line + static_cast<std::size_t>(std::max(error.mark.line, 0)),
-                           .column = static_cast<std::size_t>(std::max(error.mark.column, 0)) + 1};
-      return std::unexpected(Complaint{
-          .at = where, .message = improved(error.msg) + hint(chunk.text, error.mark)});
-    }
+    if (!builder.complaint())
+      return std::unexpected(Complaint{.at = place_of(chunk, error.mark), .message = improved(error.msg) + hint(chunk.text, error.mark)});
   }
   if (builder.complaint()) return std::unexpected(*builder.complaint());
   return nothing(chunk);

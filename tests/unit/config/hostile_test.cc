@@ -246,6 +246,8 @@ TEST_CASE("T-Y1 keys that are doubled, merged or no text are refused with their 
   place("a: \"b\n", "2:1", "a quoted string has no end");
   place("a: \"b", "1:6", "a quoted string has no end");
   place("a: 'b\n\n\n", "4:1", "a quoted string has no end");
+  // The library looks for eight digits, and finds the end of the document that it was told behind the text.
+  place("a: \"\\U0\x1b\"\n", "2:1", "bad character found while scanning hex number");
   place("a: [1,\n", "2:1", "end of sequence flow not found");
   place("a: {b: 1\n", "2:1", "end of map flow not found");
   place("a: 1\n...\nb: 2\n", "3:1", "content after the document's end");
