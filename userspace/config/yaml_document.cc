@@ -68,6 +68,23 @@ class StoppableBuffer : public std::streambuf {
   char end_[4] = {'.', '.', '.', '\n'};
 };
 
+// The library makes one byte of the escapes \N (next line) and \_ (no-break space), as Latin-1 does. Everything else that it makes is
+// UTF-8, as the text is.
+std::string as_utf8(const std::string& value) {
+  std::string made;
+  for (std::string_view rest = value; !rest.empty();) {
+    const auto good = utf8_length(rest);
+    made += rest.substr(0, good);
+    rest.remove_prefix(good);
+    if (rest.empty()) break;
+    const auto latin1 = static_cast<unsigned char>(rest.front());
+    made += static_cast<char>(0xC0 | latin1 >> 6);
+    made += static_cast<char>(0x80 | (latin1 & 0x3F));
+    rest.remove_prefix(1);
+  }
+  return made;
+}
+
 class TreeBuilder : public YAML::EventHandler {
  public:
   TreeBuilder(StoppableBuffer& input, std::size_t first_line) : input_(input), first_line_(first_line) {}
@@ -114,9 +131,9 @@ class TreeBuilder : public YAML::EventHandler {
       if (!core) return fail(at(mark), "the tag '" + printable(tag) + "' is not allowed");
       plain = *core != "str";
     }
-    bytes_ += value.size();
-    add(Node{.type = Node::Type::scalar, .plain = plain, .text = value, .at = at(mark), .items = {}, .keys = {}},
-        anchor);
+    auto text = as_utf8(value);
+    bytes_ += text.size();
+    add(Node{.type = Node::Type::scalar, .plain = plain, .text = std::move(text), .at = at(mark), .items = {}, .keys = {}}, anchor);
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,

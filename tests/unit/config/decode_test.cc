@@ -367,6 +367,11 @@ TEST_CASE("texts of several lines are read to their last line break") {
   CHECK(annotations.at("a") == "x\n---\n");
   CHECK(annotations.at("b") == "y z");
   CHECK(annotations.at("c") == "v\n w");
+  // Two that the library writes as Latin-1 does, beside what they could be taken together with.
+  auto escaped = manifest("allow-all-heps.yaml");
+  escaped.insert(escaped.find("spec:"), "  annotations: {a: \"\\N\", b: \"\xC3\xA9\\_x\\N\\N\"}\n");
+  CHECK(only(escaped).metadata.annotations.at("a") == "\xC2\x85");
+  CHECK(only(escaped).metadata.annotations.at("b") == "\xC3\xA9\xC2\xA0x\xC2\x85\xC2\x85");
   const auto last =
       only("apiVersion: projectcalico.org/v3\nkind: Tier\nspec: {}\nmetadata:\n  name: t\n  annotations:\n    a: |\n      x\n");
   CHECK(last.metadata.annotations.at("a") == "x\n");
