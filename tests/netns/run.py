@@ -46,7 +46,7 @@ def main():
     load()
     if arguments.list:
         for name, entry in story.STORIES.items():
-            print("measured" if entry.measured else "plain", name)
+            print(entry.kind, name)
         return 0
     if os.geteuid() != 0:
         print("skipped: network namespaces need root")

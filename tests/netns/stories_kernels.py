@@ -9,7 +9,7 @@ CLOSED = "in:{0}:tcp/443 in:{0}:tcp/8080 in:{0}:udp/123 in:{0}:icmp out:{0}:tcp/
 JUDGED = {answer: " ".join(specs.format(link) for link in LINKS) for answer, specs in (("open", OPEN), ("closed", CLOSED))}
 
 
-def _web(*ingress):
+def web(*ingress):
     return policy("web", types=["Ingress", "Egress"], egress=[allow("TCP", 443)], ingress=[*ingress, allow("TCP", 80), allow("UDP", 5000)])
 
 
@@ -29,7 +29,7 @@ def _kernel_has_tcx():
 def _(node):
     node.start()
     flows = [node.connect("in", "eth0", 80), node.connect("in", "br0", 80, family=6)]
-    node.apply(host_endpoint("*") + _web(deny("TCP", 8080)))
+    node.apply(host_endpoint("*") + web(deny("TCP", 8080)))
     node.sees(**JUDGED)
     node.keeps(**JUDGED, seconds=0.5)
     _judged_at(node, "tc-ingress", ["tcx" if _kernel_has_tcx() else "clsact"] * 2)
@@ -41,7 +41,7 @@ def _(node):
     node.sees(**JUDGED)
     node.keeps(**JUDGED, seconds=0.5)
     _judged_at(node, "xdp", ["native", "generic"])
-    node.apply(_web(allow("ICMP"), allow("ICMPv6")))
+    node.apply(web(allow("ICMP"), allow("ICMPv6")))
     node.sees(open="in:eth0:icmp in:br0:icmp", closed="in:eth0:tcp/8080 in:br0:tcp/8080 out:eth0:icmp")
     node.expect(all(flow.echo() for flow in flows), "a connection was cut by a hook or a policy that allows it")
     node.expect("tier_default" in node.nodewall("show", "counters").stdout, "no packet was counted as dropped under tier_default")

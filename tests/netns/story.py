@@ -30,16 +30,18 @@ class Unexpected(Exception):
 
 
 class StoryEntry:
-    def __init__(self, function, links, pod, measured):
-        self.function, self.links, self.pod, self.measured = function, links, pod, measured
+    def __init__(self, function, links, pod, kind):
+        self.function, self.links, self.pod, self.kind = function, links, pod, kind
 
 
-def story(name, links="eth0", pod=False, measured=False):
-    """`pod`: whether there is one, or the node's interface towards it. `measured`: it takes times or rates, and runs without neighbours."""
+def story(name, links="eth0", pod=False, measured=False, machine=False):
+    """`pod`: whether there is one, or the node's interface towards it. `measured`: it takes times or rates, and runs without neighbours.
+    `machine`: it changes the whole machine, or wants devices that many kernels lack; tests/kernels tells it in machines of its own."""
     def register(function):
         if name in STORIES or ";" in name or '"' in name:
             raise ValueError(f"two stories are called {name!r}, or CMake cannot have the name")
-        STORIES[name] = StoryEntry(function, links.split(), pod, measured)
+        kind = "machine" if machine else "measured" if measured else "plain"
+        STORIES[name] = StoryEntry(function, links.split(), pod, kind)
         return function
 
     return register

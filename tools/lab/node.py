@@ -24,7 +24,7 @@ import time
 from namespace import LAB_PREFIX, CommandFailed, Namespace, die_with_parent, run
 from probe import OPEN, EchoServers, Target, probe
 
-LINKS = {"eth0": 0, "eth1": 1, "br0": 2, "cali1234": 3, "back0": 3, "docker0": 3, "wlan0": 4, "mac0": 5}
+LINKS = {"eth0": 0, "eth1": 1, "br0": 2, "cali1234": 3, "back0": 3, "docker0": 3, "wlan0": 4, "mac0": 5, "bond0": 6, "eth0.10": 7}
 POD = 3
 NODE_NAME = "node1"
 TCP_PORTS = (22, 80, 443, 2379, 6443, 8080, 9090, 30080)

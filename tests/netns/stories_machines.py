@@ -1,0 +1,122 @@
+"""What only a machine of its own can show: devices that the running kernel may lack, and switches of the whole machine."""
+from story import allow, deny, host_endpoint, nodewall_configuration, policy, story, wait_until
+from stories_kernels import JUDGED, LINKS, web
+from stories_shapes import sees
+
+JIT_HARDEN = "/proc/sys/net/core/bpf_jit_harden"
+
+
+# What `ip link add` says, the outer packets as a rule has them, and the families that go through.
+TUNNELS = {
+    "ipip": ("ipip local 10.77.0.{own} remote 10.77.0.{peer}", {"protocol": 4}, "4"),
+    "sit": ("sit local 10.77.0.{own} remote 10.77.0.{peer}", {"protocol": 41}, "6"),
+    "gre": ("gre local 10.77.0.{own} remote 10.77.0.{peer}", {"protocol": 47}, "46"),
+    "gretap": ("gretap local 10.77.0.{own} remote 10.77.0.{peer}", {"protocol": 47}, "46"),
+    "geneve": ("geneve id 7 remote 10.77.0.{peer}", {"protocol": "UDP", "destination": {"ports": [6081]}}, "46"),
+    "ip6tnl": ("ip6tnl mode ip6ip6 local fd77::{own} remote fd77::{peer}", {"protocol": 41}, "6"),
+}
+
+
+def _add_tunnel(node, kind):
+    for namespace, own, peer in ((node.node, 2, 1), (node.client, 1, 2)):
+        namespace.ip(f"link add tn0 type {kind.format(own=own, peer=peer)}", f"addr add 10.77.9.{own}/24 dev tn0",
+                     f"addr add fd77:0:0:9::{own}/64 dev tn0 nodad", "link set tn0 up")
+
+
+@story("T-U3: what comes out of a tunnel, with or without an Ethernet header, is judged on the tunnel's interface", machine=True)
+def _(node):
+    node.start()
+    for name, (kind, outer, families) in TUNNELS.items():
+        _add_tunnel(node, kind)
+        addresses = {"4": "10.77.9.2", "6": "fd77:0:0:9::2"}
+
+        def inner(*ports):
+            return [(node.client, "tcp", addresses[family], port) for family in families for port in ports]
+
+        sees(node, open=inner(80, 443))
+        # Outer allowed, nothing on the tunnel: all of the inside is open.
+        rules = {"types": ["Ingress", "Egress"], "ingress": [allow() | outer], "egress": [allow() | outer]}
+        node.apply(policy("outer", "on == 'wire'", **rules) + host_endpoint("eth0", labels={"on": "wire"}))
+        node.sees(closed="in:eth0:tcp/80")
+        sees(node, open=inner(80, 443))
+        node.apply(policy("inner", "on == 'tunnel'", ingress=[allow("TCP", 80)]) + host_endpoint("tn0", labels={"on": "tunnel"}))
+        node.wait_governed("tn0", "tn0")
+        sees(node, open=inner(80, 22), closed=inner(443))
+        # Outer denied: closed although the inner packet is allowed.
+        node.delete("gnp", "outer")
+        sees(node, closed=inner(80, 22, 443))
+        node.delete("gnp", "inner")
+        node.delete("hep", "eth0", "tn0")
+        node.node.ip("link del tn0")
+        node.client.ip("link del tn0")
+        print(f"{name}: judged inside and outside")
+
+
+@story("T-U5: an ipvlan in another namespace receives past its parent's host endpoint, and sends as the node does", machine=True)
+def _(node):
+    node.start()
+    node.client.ip("neigh replace 10.77.0.5 lladdr 02:77:00:00:00:02 nud permanent dev c-eth0",
+                   "neigh replace fd77::5 lladdr 02:77:00:00:00:02 nud permanent dev c-eth0")
+    for mode in ("l2", "l3", "l3s"):
+        pod = node._namespace("ipvlan-" + mode)
+        node.node.ip(f"link add link eth0 name iv0 netns {pod.name} type ipvlan mode {mode}")
+        node.address(pod, "iv0", 0, 5, 1)
+        node.servers.listen(pod, (80,), ())
+        into = [(node.client, "tcp", address, 80) for address in ("10.77.0.5", "fd77::5")]
+        out = [(pod, "tcp", address, 80) for address in ("10.77.0.1", "fd77::1")]
+        sees(node, open=into + out)
+        node.apply(host_endpoint("*"))
+        node.sees(closed="in:eth0:tcp/80 out:eth0:tcp/443")
+        sees(node, closed=into + out)
+        node.apply(policy("out", types=["Ingress", "Egress"], egress=[allow()]))
+        node.sees(closed="in:eth0:tcp/80", open="out:eth0:tcp/443")
+        sees(node, open=into + out)
+        node.delete("gnp", "out")
+        node.delete("hep", "wildcard")
+        node.sees(open="in:eth0:tcp/80")
+        pod.ip("link del iv0")
+
+
+@story("T-U6: a VLAN interface has a host endpoint of its own, and is judged on its parent as well", machine=True)
+def _(node):
+    node.node.ip("link add link eth0 name eth0.10 type vlan id 10")
+    node.client.ip("link add link c-eth0 name c-eth0.10 type vlan id 10")
+    node.address(node.node, "eth0.10", 7, 2, 1, peer_mac="02:77:00:00:00:01")
+    node.address(node.client, "c-eth0.10", 7, 1, 2, peer_mac="02:77:00:00:00:02")
+    node.start()
+    node.sees(open="in:eth0:tcp/8080 in:eth0.10:tcp/8080")
+    # Its own: what comes untagged is not its business.
+    node.apply(host_endpoint("eth0.10", name="tagged", labels={"role": "tagged"}) + policy("tagged", "role == 'tagged'", ingress=[allow("TCP", 80)]))
+    node.sees(open="in:eth0.10:tcp/80 in:eth0.10:tcp/22 in:eth0:tcp/8080", closed="in:eth0.10:tcp/8080 in:eth0.10:icmp")
+    # The parent's: tagged packets come by it first.
+    node.apply(host_endpoint("eth0") + policy("parent", ingress=[allow("TCP", 80, 443)]))
+    node.sees(open="in:eth0.10:tcp/80 in:eth0:tcp/80 in:eth0:tcp/443", closed="in:eth0.10:tcp/443 in:eth0.10:tcp/8080 in:eth0:tcp/8080")
+    node.apply(nodewall_configuration(ingressHooks=[{"interface": "*", "hook": "xdp"}]))
+    for link in ("eth0", "eth0.10"):
+        wait_until(lambda: any(entry["hook"] == "xdp" for entry in node.interface(link)["hooks"]), f"{link} is judged at XDP")
+    node.sees(open="in:eth0.10:tcp/80 in:eth0:tcp/80 in:eth0:tcp/443", closed="in:eth0.10:tcp/443 in:eth0.10:tcp/8080 in:eth0:tcp/8080")
+    # A wildcard on both: one policy, asked twice.
+    node.delete("hep", "eth0")
+    node.delete("hep", "tagged")
+    node.apply(host_endpoint("*"))
+    node.sees(open="in:eth0.10:tcp/80 in:eth0.10:tcp/443 in:eth0:tcp/80", closed="in:eth0.10:tcp/8080 in:eth0:tcp/8080")
+    node.nodewall("verify")
+
+
+@story("T-X7: a hardened JIT changes nothing but the time it takes", links="eth0 br0", machine=True)
+def _(node):
+    with open(JIT_HARDEN) as file:
+        before = file.read()
+    try:
+        with open(JIT_HARDEN, "w") as file:
+            file.write("2")
+        node.start()
+        node.apply(host_endpoint("*") + web(deny("TCP", 8080)))
+        node.sees(**JUDGED)
+        node.apply(nodewall_configuration(ingressHooks=[{"interface": "*", "hook": "xdp"}]))
+        wait_until(lambda: all(any(hook["hook"] == "xdp" for hook in node.interface(link)["hooks"]) for link in LINKS), "both are judged at XDP")
+        node.sees(**JUDGED)
+        node.nodewall("verify")
+    finally:
+        with open(JIT_HARDEN, "w") as file:
+            file.write(before)
