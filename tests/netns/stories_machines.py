@@ -6,6 +6,54 @@ from stories_shapes import sees
 JIT_HARDEN = "/proc/sys/net/core/bpf_jit_harden"
 
 
+def _bond(node):
+    """bond0 of two veths, whose other ends are ports of a bridge of the client's: one address, two wires."""
+    node.client.ip("link add c-bond0 address 02:77:00:00:06:01 type bridge mcast_snooping 0")
+    node.node.ip("link add bond0 address 02:77:00:00:06:02 type bond mode active-backup miimon 50")
+    for port in ("s0", "s1"):
+        node.client.ip(f"link add c-{port} type veth peer name {port} netns {node.node.name}", f"link set c-{port} master c-bond0",
+                       f"link set c-{port} up")
+        node.node.ip(f"link set {port} master bond0", f"link set {port} up")
+    node.address(node.node, "bond0", 6, 2, 1)
+    node.address(node.client, "c-bond0", 6, 1, 2)
+
+
+def _fail_over(node, to):
+    """The other port goes down, and the bond takes this one."""
+    other = {"s0": "s1", "s1": "s0"}[to]
+    node.node.ip(f"link set {to} up", f"link set {other} down")
+    wait_until(lambda: f"active_slave {to}" in node.node.exec("ip", "-d", "link", "show", "bond0").stdout, f"bond0 uses {to}")
+
+
+@story("T-U1: policy on a bond survives a failover of its ports, at tc and where XDP is asked for", machine=True)
+def _(node):
+    _bond(node)
+    node.start()
+    flow = node.connect("in", "bond0", 80)
+    node.apply(host_endpoint("bond0") + web())
+    judged = {"open": "in:bond0:tcp/22 in:bond0:tcp/80 out:bond0:tcp/443", "closed": "in:bond0:tcp/8080 in:bond0:udp/123 out:bond0:tcp/80"}
+    for hook in ("tc", "xdp"):
+        node.apply(nodewall_configuration(ingressHooks=[{"interface": "*", "hook": hook}]))
+        wait_until(lambda: any(entry["hook"].startswith(hook) for entry in node.interface("bond0")["hooks"]), f"bond0 is judged at {hook}")
+        for port in ("s0", "s1", "s0"):
+            _fail_over(node, port)
+            node.sees(**judged)
+            node.keeps(**judged, seconds=0.5)
+            node.expect(flow.echo(), f"at {hook} the connection was cut when {port} took over")
+    node.expect(not node.interface("s0").get("hostEndpoint") and not node.interface("s1").get("hostEndpoint"), "a port is governed")
+    # The wildcard is on the ports too: each packet is judged twice, and passes by the same policy.
+    node.delete("hep", "bond0")
+    node.apply(host_endpoint("*"))
+    for hook in ("xdp", "tc"):
+        node.apply(nodewall_configuration(ingressHooks=[{"interface": "*", "hook": hook}]))
+        for port in ("s1", "s0"):
+            _fail_over(node, port)
+            node.wait_governed("bond0", "wildcard")
+            node.sees(**judged)
+            node.expect(flow.echo(), f"at {hook}, under the wildcard, the connection was cut when {port} took over")
+    node.nodewall("verify")
+
+
 # What `ip link add` says, the outer packets as a rule has them, and the families that go through.
 TUNNELS = {
     "ipip": ("ipip local 10.77.0.{own} remote 10.77.0.{peer}", {"protocol": 4}, "4"),

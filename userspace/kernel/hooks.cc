@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string_view>
 
 #include "kernel/state.h"
 
@@ -103,12 +104,36 @@ Result<AttachedHook> attach_clsact(int program, std::uint32_t ifindex, Hook hook
   return AttachedHook{.ifindex = ifindex, .hook = hook, .mode = "clsact", .program_id = opts.prog_id};
 }
 
+// What the interface's driver calls itself, empty where it says nothing; nothing: it could not be asked.
+std::optional<std::string> driver_of(const std::string& interface) {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_drvinfo driver{};
+  driver.cmd = ETHTOOL_GDRVINFO;
+  ifreq request{};
+  if (!socket.valid() || interface.size() >= sizeof(request.ifr_name)) return std::nullopt;
+  std::memcpy(request.ifr_name, interface.c_str(), interface.size() + 1);
+  request.ifr_data = reinterpret_cast<char*>(&driver);
+  if (ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return errno == EOPNOTSUPP ? std::optional<std::string>("") : std::nullopt;
+  return std::string(driver.driver, strnlen(driver.driver, sizeof(driver.driver)));
+}
+
+// A bond gives a native program to its ports, and a virtual NIC of Hyper-V to the device behind it. There it runs with their number and not
+// with the interface's own, and would judge nothing. Who cannot be asked may be one of them.
+bool gives_program_away(std::uint32_t ifindex) {
+  std::array<char, IF_NAMESIZE> name{};
+  if (if_indextoname(ifindex, name.data()) == nullptr) return true;
+  const auto driver = driver_of(name.data());
+  return !driver || *driver == "bonding" || *driver == "hv_netvsc";
+}
+
 int create_link(int program, std::uint32_t ifindex, Hook hook) {
   DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts);
   if (hook != Hook::xdp) return bpf_link_create(program, static_cast<int>(ifindex), attach_type(hook), &opts);
-  opts.flags = XDP_FLAGS_DRV_MODE;
-  const int native = bpf_link_create(program, static_cast<int>(ifindex), BPF_XDP, &opts);
-  if (native >= 0 || (errno != EOPNOTSUPP && errno != EINVAL)) return native;
+  if (!gives_program_away(ifindex)) {
+    opts.flags = XDP_FLAGS_DRV_MODE;
+    const int native = bpf_link_create(program, static_cast<int>(ifindex), BPF_XDP, &opts);
+    if (native >= 0 || (errno != EOPNOTSUPP && errno != EINVAL)) return native;
+  }
   opts.flags = XDP_FLAGS_SKB_MODE;
   return bpf_link_create(program, static_cast<int>(ifindex), BPF_XDP, &opts);
 }
@@ -214,20 +239,10 @@ Result<std::size_t> Datapath::upgrade_programs() {
 
 bool Datapath::driver_has_native_xdp(const std::string& interface) {
   // Drivers of NICs whose native XDP takes frames in several buffers and jumbo MTUs without giving up offloads that matter.
-  static constexpr std::array kDrivers = {"bnxt_en", "ena",  "gve",  "i40e",      "ice",  "idpf", "igb",  "igc",
-                                          "ixgbe",   "mlx5_core", "mlx4_en", "nfp", "qede", "sfc",  "enetc"};
-  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ethtool_drvinfo driver{};
-  driver.cmd = ETHTOOL_GDRVINFO;
-  ifreq request{};
-  if (!socket.valid() || interface.size() >= sizeof(request.ifr_name)) return false;
-  std::memcpy(request.ifr_name, interface.c_str(), interface.size() + 1);
-  request.ifr_data = reinterpret_cast<char*>(&driver);
-  if (ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return false;
-  driver.driver[sizeof(driver.driver) - 1] = '\0';
-  for (const char* known : kDrivers)
-    if (std::strcmp(driver.driver, known) == 0) return true;
-  return false;
+  static constexpr std::array<std::string_view, 15> kDrivers = {"bnxt_en", "ena",       "gve",     "i40e", "ice",  "idpf", "igb",  "igc",
+                                                                "ixgbe",   "mlx5_core", "mlx4_en", "nfp",  "qede", "sfc",  "enetc"};
+  const auto driver = driver_of(interface);
+  return driver && std::ranges::find(kDrivers, *driver) != kDrivers.end();
 }
 
 }  // namespace nodewall::kernel
