@@ -143,6 +143,13 @@ def _(node):
     for link in ("eth0", "eth0.10"):
         wait_until(lambda: any(entry["hook"] == "xdp" for entry in node.interface(link)["hooks"]), f"{link} is judged at XDP")
     node.sees(open="in:eth0.10:tcp/80 in:eth0:tcp/80 in:eth0:tcp/443", closed="in:eth0.10:tcp/443 in:eth0.10:tcp/8080 in:eth0:tcp/8080")
+    # The kernel takes no XDP program below one that is there already: the parent is judged at tc then.
+    node.delete("hep", "eth0")
+    node.sees(open="in:eth0:tcp/8080", closed="in:eth0.10:tcp/443")
+    node.apply(host_endpoint("eth0"))
+    node.sees(open="in:eth0.10:tcp/80 in:eth0:tcp/80 in:eth0:tcp/443", closed="in:eth0.10:tcp/443 in:eth0.10:tcp/8080 in:eth0:tcp/8080")
+    node.expect("tc-ingress" in [hook["hook"] for hook in node.interface("eth0")["hooks"]], "eth0 is judged at XDP below another program")
+    node.expect("above it has one" in node.interface("eth0")["problem"], f"why is not said: {node.interface('eth0')}")
     # A wildcard on both: one policy, asked twice.
     node.delete("hep", "eth0")
     node.delete("hep", "tagged")

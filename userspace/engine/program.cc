@@ -209,6 +209,7 @@ void Engine::State::attach_all(ApplyReport& report) {
     if (!has_ingress && ingress == kernel::Hook::xdp) {
       ingress = kernel::Hook::tc_ingress;  // never open because XDP cannot be had
       has_ingress = want(ingress);
+      if (has_ingress) interface.problem += "; judged at tc";
     }
     whole = whole && has_ingress;
     if (whole && interface.problem.empty()) interface.reported.clear();

@@ -138,6 +138,13 @@ int create_link(int program, std::uint32_t ifindex, Hook hook) {
   return bpf_link_create(program, static_cast<int>(ifindex), BPF_XDP, &opts);
 }
 
+// The kernel takes one XDP program of an interface and those on top of it (a VLAN, a bond).
+Error attach_error(Hook hook, int error) {
+  const auto what = "attach " + std::string(name(hook));
+  if (hook != Hook::xdp || (error != EEXIST && error != EBUSY)) return errno_error(what, error);
+  return Error{.code = Errc::kernel, .what = what + ": it has an XDP program already, or an interface above it has one", .sys_errno = error, .context = {}};
+}
+
 // A kernel without tcx does not know the attach type.
 bool means_no_tcx(int error) { return error == EINVAL || error == EOPNOTSUPP || error == ENOTSUP; }
 
@@ -158,8 +165,7 @@ Result<AttachedHook> Datapath::attach(std::uint32_t ifindex, Hook hook) {
   }
   if (hook == Hook::xdp || !state_->options.force_clsact) {
     Fd link(create_link(program, ifindex, hook));
-    if (!link.valid() && (hook == Hook::xdp || !means_no_tcx(errno)))
-      return fail(errno_error("attach " + std::string(name(hook)), errno));
+    if (!link.valid() && (hook == Hook::xdp || !means_no_tcx(errno))) return fail(attach_error(hook, errno));
     if (link.valid()) {
       if (state_->pinned() && bpf_obj_pin(link.get(), path.c_str()) != 0)
         return fail(errno_error("pin " + path, errno));

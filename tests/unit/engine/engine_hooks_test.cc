@@ -1,5 +1,6 @@
 // Which hook judges an interface, and what an engine does when somebody takes it away.
 #include <catch2/catch_test_macros.hpp>
+#include <algorithm>
 
 #include "node.h"
 
@@ -50,6 +51,30 @@ TEST_CASE("an interface without Ethernet header is never judged at XDP, though i
   CHECK(fake::kernel_state.hooks.contains({2, kernel::Hook::xdp}));
   CHECK(fake::kernel_state.hooks.contains({8, kernel::Hook::tc_ingress}));
   CHECK_FALSE(fake::kernel_state.hooks.contains({8, kernel::Hook::xdp}));
+}
+
+TEST_CASE("where XDP cannot be had an interface is judged at tc and says so, until XDP can be had") {
+  Node node;
+  node.add_interface("nic0", 7);
+  node.govern("all", "*");
+  fake::kernel_state.xdp_taken = {7};
+  auto engine = node.start();
+  REQUIRE(engine);
+  REQUIRE(engine->apply(node.resources, node.facts));
+  const auto problem = [&] {
+    const auto interfaces = engine->status().interfaces;
+    return std::ranges::find(interfaces, "nic0", &engine::InterfaceStatus::name)->problem;
+  };
+  CHECK(fake::kernel_state.hooks.contains({7, kernel::Hook::tc_ingress}));
+  CHECK(problem() == "xdp: it has one already; judged at tc");
+  (void)engine->tick();
+  CHECK(problem() == "xdp: it has one already; judged at tc");
+  CHECK(fake::kernel_state.hooks.contains({7, kernel::Hook::tc_ingress}));
+  fake::kernel_state.xdp_taken.clear();
+  REQUIRE(engine->tick());
+  CHECK(problem().empty());
+  CHECK(fake::kernel_state.hooks.contains({7, kernel::Hook::xdp}));
+  CHECK_FALSE(fake::kernel_state.hooks.contains({7, kernel::Hook::tc_ingress}));
 }
 
 TEST_CASE("a hook that was taken away from outside is put back and said") {

@@ -95,6 +95,7 @@ Status Datapath::reserve_rule_counters(std::uint32_t slots) {
 
 Result<AttachedHook> Datapath::attach(std::uint32_t ifindex, Hook hook) {
   if (k().broken.contains(ifindex)) return fail(Errc::kernel, "no such device");
+  if (hook == Hook::xdp && k().xdp_taken.contains(ifindex)) return fail(Errc::kernel, "it has one already");
   call("attach " + std::to_string(ifindex) + " " + std::string(name(hook)));
   k().hooks.emplace(ifindex, hook);
   return AttachedHook{ifindex, hook, "tcx", 1};

@@ -23,6 +23,7 @@ struct Kernel {
   std::set<std::pair<std::uint32_t, kernel::Hook>> hooks;
   std::vector<nw_count> rule_counters;
   std::set<std::uint32_t> broken;  // ifindexes that nothing can be attached to
+  std::set<std::uint32_t> xdp_taken;  // ifindexes that have an XDP program of somebody else
   bool image_fails = false, entries_fail = false, detach_fails = false, removal_fails = false;
   std::vector<nw_event> events;
   std::size_t damaged_events = 0;
