@@ -125,6 +125,42 @@ def _(node):
         pod.ip("link del iv0")
 
 
+ESP = {"protocol": 50}
+KEYS = f"auth hmac(sha256) 0x{'11' * 32} enc cbc(aes) 0x{'22' * 16}"
+
+
+def _ipsec(node, mode, client, own):
+    """ESP between client and node over eth0, for what these two addresses say to each other."""
+    outer = {client: "10.77.0.1", own: "10.77.0.2"}
+    for namespace, here in ((node.client, client), (node.node, own)):
+        namespace.ip("xfrm state flush", "xfrm policy flush")
+        for number, (source, destination) in enumerate(((client, own), (own, client)), 1):
+            ends = f"src {outer[source]} dst {outer[destination]} proto esp"
+            namespace.ip(f"xfrm state add {ends} spi {number} reqid 1 mode {mode} {KEYS}",
+                         f"xfrm policy add src {source}/32 dst {destination}/32 dir {'out' if source == here else 'in'}"
+                         f" tmpl {ends} reqid 1 mode {mode}")
+
+
+@story("T-U3: what IPsec carries is judged where a tunnel ends, and in transport mode it is not", machine=True)
+def _(node):
+    node.start()
+    node.apply(host_endpoint("eth0") + policy("web", types=["Ingress", "Egress"], ingress=[allow("TCP", 80)], egress=[allow("TCP", 443)]))
+    node.sees(open="in:eth0:tcp/80", closed="in:eth0:tcp/443")
+    # Between hosts: the packets have ESP on them as long as anybody else sees them.
+    _ipsec(node, "transport", "10.77.0.1", "10.77.0.2")
+    node.sees(closed="in:eth0:tcp4/80 in:eth0:tcp4/443")
+    node.apply(policy("esp", types=["Ingress", "Egress"], ingress=[allow() | ESP], egress=[allow() | ESP]))
+    node.sees(open="in:eth0:tcp4/80 in:eth0:tcp4/443")
+    # A tunnel: what comes out of it comes in by the same interface once more.
+    node.node.ip("addr add 10.77.9.2/32 dev lo")
+    node.client.ip("addr add 10.77.9.1/32 dev lo", "route add 10.77.9.2/32 via 10.77.0.2 src 10.77.9.1")
+    node.node.ip("route add 10.77.9.1/32 via 10.77.0.1 src 10.77.9.2")
+    _ipsec(node, "tunnel", "10.77.9.1", "10.77.9.2")
+    sees(node, open=[(node.client, "tcp", "10.77.9.2", 80)], closed=[(node.client, "tcp", "10.77.9.2", 443)])
+    node.delete("gnp", "esp")
+    sees(node, closed=[(node.client, "tcp", "10.77.9.2", port) for port in (80, 443)])
+
+
 @story("T-U6: a VLAN interface has a host endpoint of its own, and is judged on its parent as well", machine=True)
 def _(node):
     node.node.ip("link add link eth0 name eth0.10 type vlan id 10")
