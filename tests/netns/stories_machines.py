@@ -161,6 +161,28 @@ def _(node):
     sees(node, closed=[(node.client, "tcp", "10.77.9.2", port) for port in (80, 443)])
 
 
+@story("a VRF is governed at the interfaces in it, and a host endpoint of its own says that it judges nothing that comes in", machine=True)
+def _(node):
+    node.node.ip("link add vrf0 type vrf table 10", "link set vrf0 up", "addr flush dev eth0", "link set eth0 master vrf0")
+    node.address(node.node, "eth0", 0, 2, 1)
+    node.node.sysctl(ipv4__tcp_l3mdev_accept=1, ipv4__udp_l3mdev_accept=1)
+    node.start()
+    node.sees(open="in:eth0:tcp/80 in:eth0:tcp/8080")
+    web_only = policy("web", types=["Ingress", "Egress"], ingress=[allow("TCP", 80)], egress=[allow()])
+    node.apply(web_only + host_endpoint("vrf0"))
+    node.wait_governed("vrf0", "vrf0")
+    node.keeps(open="in:eth0:tcp/8080", seconds=0.5)
+    said = [it["object"] for it in node.status()["conditions"] if it["type"] == "NotEnforced"]
+    node.expect(said == ["HostEndpoint(vrf0)"], f"that nothing is judged is not said: {node.status()['conditions']}")
+    node.apply(host_endpoint("eth0"))
+    node.sees(open="in:eth0:tcp/80 in:eth0:tcp/22", closed="in:eth0:tcp/8080 in:eth0:icmp")
+    node.delete("hep", "eth0", "vrf0")
+    node.sees(open="in:eth0:tcp/8080")
+    node.apply(host_endpoint("*"))
+    node.sees(open="in:eth0:tcp/80 in:eth0:tcp/22", closed="in:eth0:tcp/8080 in:eth0:icmp")
+    node.expect(not [it for it in node.status()["conditions"] if it["type"] == "NotEnforced"], "a wildcard has a condition NotEnforced")
+
+
 @story("T-U6: a VLAN interface has a host endpoint of its own, and is judged on its parent as well", machine=True)
 def _(node):
     node.node.ip("link add link eth0 name eth0.10 type vlan id 10")

@@ -9,9 +9,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <tuple>
 
 namespace nodewall::engine {
@@ -25,6 +27,7 @@ struct Link {
   std::string name;
   std::uint32_t flags = 0;
   std::uint16_t type = 0;
+  bool is_vrf = false;
 };
 
 struct CloseSocket {
@@ -63,17 +66,28 @@ template <std::size_t N>
 using Attributes = std::array<const nlattr*, N>;
 
 template <std::size_t N>
-Attributes<N> attributes(const nlmsghdr* message, std::size_t header) {
+Attributes<N> attributes(const void* begin, const void* end) {
   Attributes<N> table{};
   // mnl_attr_for_each by hand: the macro assigns void pointers, which C++ refuses.
-  const auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, header));
-  const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
-  while (mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const char*>(attribute)))) {
+  const auto* attribute = static_cast<const nlattr*>(begin);
+  while (mnl_attr_ok(attribute, static_cast<int>(static_cast<const char*>(end) - reinterpret_cast<const char*>(attribute)))) {
     const auto type = mnl_attr_get_type(attribute);
     if (type < N) table[type] = attribute;
     attribute = mnl_attr_next(attribute);
   }
   return table;
+}
+
+template <std::size_t N>
+Attributes<N> attributes(const nlmsghdr* message, std::size_t header) {
+  return attributes<N>(mnl_nlmsg_get_payload_offset(message, header), mnl_nlmsg_get_payload_tail(message));
+}
+
+bool is_vrf(const nlattr* link_info) {
+  if (!link_info) return false;
+  const auto* payload = static_cast<const char*>(mnl_attr_get_payload(link_info));
+  const auto* kind = attributes<IFLA_INFO_MAX + 1>(payload, payload + mnl_attr_get_payload_len(link_info))[IFLA_INFO_KIND];
+  return kind && std::string_view(mnl_attr_get_str(kind), strnlen(mnl_attr_get_str(kind), mnl_attr_get_payload_len(kind))) == "vrf";
 }
 
 }  // namespace
@@ -136,7 +150,8 @@ void InterfaceMonitor::State::on_link(const nlmsghdr* message) {
   if (!table[IFLA_IFNAME]) return;
   links[ifindex] = {.name = mnl_attr_get_str(table[IFLA_IFNAME]),
                     .flags = info->ifi_flags,
-                    .type = info->ifi_type};
+                    .type = info->ifi_type,
+                    .is_vrf = is_vrf(table[IFLA_LINKINFO])};
 }
 
 void InterfaceMonitor::State::on_address(const nlmsghdr* message) {
@@ -180,6 +195,7 @@ bool InterfaceMonitor::State::rebuild() {
     facts.has_ethernet_header = has_ethernet_header(link.type);
     facts.is_loopback = (link.flags & IFF_LOOPBACK) != 0;
     facts.is_up = (link.flags & IFF_UP) != 0;
+    facts.is_vrf = link.is_vrf;
     by_index.emplace(ifindex, std::move(facts));
   }
   std::set<std::pair<std::uint32_t, Address>> known;

@@ -39,6 +39,7 @@ class Assigner {
       const auto winner = governor_of(i);
       if (!winner) continue;
       governs_[*winner] = true;
+      if (interface.is_vrf && !is_wildcard(*endpoints_[*winner].spec)) report_vrf(*winner, interface.name);
       result.push_back({interface.name, interface.ifindex, static_cast<std::uint32_t>(*winner)});
     }
     std::ranges::sort(result, {}, [](const Assignment& it) { return std::tie(it.interface, it.ifindex); });
@@ -76,6 +77,12 @@ class Assigner {
       }
     }
     return specific ? specific : wildcard;
+  }
+
+  // A wildcard is on the interfaces in it too.
+  void report_vrf(std::size_t i, const std::string& interface) {
+    conditions_.add(Severity::error, {model::Kind::HostEndpoint, endpoints_[i].name}, "NotEnforced",
+                    fmt::format("{} is a VRF: what comes in by it is judged only at the interfaces in it, by a host endpoint of theirs", interface));
   }
 
   void report(std::size_t i) {

@@ -87,6 +87,19 @@ TEST_CASE("loopback is governed by the endpoint that names it and not by the wil
   CHECK(governor(node.resolve(), "lo") == "loop");
 }
 
+TEST_CASE("a host endpoint that names a VRF is said to judge nothing that comes in, a wildcard is on what is in it") {
+  Node node;
+  node.facts.interfaces.push_back({.name = "vrf0", .ifindex = 9, .addresses = {}, .is_vrf = true});
+  node.hep("all", "*");
+  auto resolved = node.resolve();
+  CHECK(governor(resolved, "vrf0") == "all");
+  CHECK_FALSE(has_condition(resolved, "NotEnforced", "all"));
+  node.hep("named", "vrf0");
+  resolved = node.resolve();
+  CHECK(governor(resolved, "vrf0") == "named");
+  CHECK(has_condition(resolved, "NotEnforced", "named"));
+}
+
 TEST_CASE("of two wildcards the lesser name governs and the other is said to be shadowed") {
   Node node;
   node.hep("b", "*");
