@@ -21,7 +21,7 @@ PROGRAMS = ("nodewall", "nodewalld", "nodewall_programs")
 SCRIPTS = ("tests/netns", "tests/kernels", "tools/lab")
 # What a Debian kernel would load by itself when it is asked for.
 WANTED_MODULES = ("veth", "bridge", "sch_ingress", "cls_bpf", "inet_diag", "tcp_diag", "udp_diag",
-                  "8021q", "bonding", "ipvlan", "ipip", "sit", "ip_gre", "geneve", "ip6_tunnel", "vrf",
+                  "8021q", "bonding", "macvlan", "ipvlan", "ipip", "sit", "ip_gre", "geneve", "ip6_tunnel", "vrf",
                   "esp4", "xfrm_user", "authenc", "echainiv", "ansi_cprng")
 LEFT_OUT = ("test", "idlelib", "tkinter", "lib2to3", "ensurepip", "dist-packages", "site-packages", "pydoc_data")
 PATIENCE = 30  # waits in the stories are that much longer: on a busy machine the emulated one needs minutes to load the programs

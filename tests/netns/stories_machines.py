@@ -161,6 +161,33 @@ def _(node):
     sees(node, closed=[(node.client, "tcp", "10.77.9.2", port) for port in (80, 443)])
 
 
+def _not_enforced(node):
+    return [it["object"] for it in node.status()["conditions"] if it["type"] == "NotEnforced"]
+
+
+@story("T-U5: macvlan and ipvlan interfaces of the node have host endpoints of their own, and one in l3s mode says that it judges nothing", machine=True)
+def _(node):
+    node.client.ip("route add 10.77.9.0/24 dev c-eth0 src 10.77.0.1")
+    node.start()
+    node.apply(policy("web", "role == 'child'", types=["Ingress", "Egress"], ingress=[allow("TCP", 80)], egress=[allow()]))
+    for kind, mac in (("macvlan mode bridge", "02:77:00:00:09:05"), ("ipvlan mode l2", None), ("ipvlan mode l3", None), ("ipvlan mode l3s", None)):
+        node.node.ip(f"link add link eth0 name child0 {f'address {mac}' if mac else ''} type {kind}", "addr add 10.77.9.5/24 dev child0",
+                     "link set child0 up")
+        node.client.ip(f"neigh replace 10.77.9.5 lladdr {mac or '02:77:00:00:00:02'} nud permanent dev c-eth0")
+        web, other = ([(node.client, "tcp", "10.77.9.5", port)] for port in (80, 443))
+        sees(node, open=web + other)
+        node.apply(host_endpoint("child0", labels={"role": "child"}))
+        node.wait_governed("child0", "child0")
+        if kind == "ipvlan mode l3s":
+            sees(node, open=web + other)
+            node.expect(_not_enforced(node) == ["HostEndpoint(child0)"], f"that nothing is judged is not said: {node.status()['conditions']}")
+        else:
+            sees(node, open=web, closed=other)
+            node.expect(not _not_enforced(node), f"{kind} has a condition NotEnforced")
+        node.delete("hep", "child0")
+        node.node.ip("link del child0")
+
+
 @story("a VRF is governed at the interfaces in it, and a host endpoint of its own says that it judges nothing that comes in", machine=True)
 def _(node):
     node.node.ip("link add vrf0 type vrf table 10", "link set vrf0 up", "addr flush dev eth0", "link set eth0 master vrf0")
@@ -172,15 +199,14 @@ def _(node):
     node.apply(web_only + host_endpoint("vrf0"))
     node.wait_governed("vrf0", "vrf0")
     node.keeps(open="in:eth0:tcp/8080", seconds=0.5)
-    said = [it["object"] for it in node.status()["conditions"] if it["type"] == "NotEnforced"]
-    node.expect(said == ["HostEndpoint(vrf0)"], f"that nothing is judged is not said: {node.status()['conditions']}")
+    node.expect(_not_enforced(node) == ["HostEndpoint(vrf0)"], f"that nothing is judged is not said: {node.status()['conditions']}")
     node.apply(host_endpoint("eth0"))
     node.sees(open="in:eth0:tcp/80 in:eth0:tcp/22", closed="in:eth0:tcp/8080 in:eth0:icmp")
     node.delete("hep", "eth0", "vrf0")
     node.sees(open="in:eth0:tcp/8080")
     node.apply(host_endpoint("*"))
     node.sees(open="in:eth0:tcp/80 in:eth0:tcp/22", closed="in:eth0:tcp/8080 in:eth0:icmp")
-    node.expect(not [it for it in node.status()["conditions"] if it["type"] == "NotEnforced"], "a wildcard has a condition NotEnforced")
+    node.expect(not _not_enforced(node), "a wildcard has a condition NotEnforced")
 
 
 @story("T-U6: a VLAN interface has a host endpoint of its own, and is judged on its parent as well", machine=True)

@@ -27,7 +27,7 @@ struct Link {
   std::string name;
   std::uint32_t flags = 0;
   std::uint16_t type = 0;
-  bool is_vrf = false;
+  bool sees_ingress = true;
 };
 
 struct CloseSocket {
@@ -83,11 +83,23 @@ Attributes<N> attributes(const nlmsghdr* message, std::size_t header) {
   return attributes<N>(mnl_nlmsg_get_payload_offset(message, header), mnl_nlmsg_get_payload_tail(message));
 }
 
-bool is_vrf(const nlattr* link_info) {
-  if (!link_info) return false;
-  const auto* payload = static_cast<const char*>(mnl_attr_get_payload(link_info));
-  const auto* kind = attributes<IFLA_INFO_MAX + 1>(payload, payload + mnl_attr_get_payload_len(link_info))[IFLA_INFO_KIND];
-  return kind && std::string_view(mnl_attr_get_str(kind), strnlen(mnl_attr_get_str(kind), mnl_attr_get_payload_len(kind))) == "vrf";
+template <std::size_t N>
+Attributes<N> nested(const nlattr* attribute) {
+  const auto* payload = static_cast<const char*>(mnl_attr_get_payload(attribute));
+  return attributes<N>(payload, payload + mnl_attr_get_payload_len(attribute));
+}
+
+// Their devices give what they receive to the stack behind the hooks.
+bool sees_ingress(const nlattr* link_info) {
+  if (!link_info) return true;
+  const auto info = nested<IFLA_INFO_MAX + 1>(link_info);
+  if (!info[IFLA_INFO_KIND]) return true;
+  const auto* text = mnl_attr_get_str(info[IFLA_INFO_KIND]);
+  const std::string_view kind(text, strnlen(text, mnl_attr_get_payload_len(info[IFLA_INFO_KIND])));
+  if (kind == "vrf") return false;
+  if (kind != "ipvlan" || !info[IFLA_INFO_DATA]) return true;
+  const auto* mode = nested<IFLA_IPVLAN_MAX + 1>(info[IFLA_INFO_DATA])[IFLA_IPVLAN_MODE];
+  return !mode || mnl_attr_get_payload_len(mode) < sizeof(std::uint16_t) || mnl_attr_get_u16(mode) != IPVLAN_MODE_L3S;
 }
 
 }  // namespace
@@ -151,7 +163,7 @@ void InterfaceMonitor::State::on_link(const nlmsghdr* message) {
   links[ifindex] = {.name = mnl_attr_get_str(table[IFLA_IFNAME]),
                     .flags = info->ifi_flags,
                     .type = info->ifi_type,
-                    .is_vrf = is_vrf(table[IFLA_LINKINFO])};
+                    .sees_ingress = sees_ingress(table[IFLA_LINKINFO])};
 }
 
 void InterfaceMonitor::State::on_address(const nlmsghdr* message) {
@@ -195,7 +207,7 @@ bool InterfaceMonitor::State::rebuild() {
     facts.has_ethernet_header = has_ethernet_header(link.type);
     facts.is_loopback = (link.flags & IFF_LOOPBACK) != 0;
     facts.is_up = (link.flags & IFF_UP) != 0;
-    facts.is_vrf = link.is_vrf;
+    facts.sees_ingress = link.sees_ingress;
     by_index.emplace(ifindex, std::move(facts));
   }
   std::set<std::pair<std::uint32_t, Address>> known;

@@ -17,7 +17,7 @@ struct InterfaceFacts {
   bool has_ethernet_header = true;
   bool is_loopback = false;
   bool is_up = true;
-  bool is_vrf = false;             // what comes in is seen at the interfaces in it, and not at its own hooks
+  bool sees_ingress = true;        // false: what comes in by it is seen only at the interface it comes by (of a VRF, of an ipvlan in l3s mode)
   bool operator==(const InterfaceFacts&) const = default;
 };
 

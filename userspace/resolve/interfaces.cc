@@ -39,7 +39,7 @@ class Assigner {
       const auto winner = governor_of(i);
       if (!winner) continue;
       governs_[*winner] = true;
-      if (interface.is_vrf && !is_wildcard(*endpoints_[*winner].spec)) report_vrf(*winner, interface.name);
+      if (!interface.sees_ingress && !is_wildcard(*endpoints_[*winner].spec)) report_blind(*winner, interface.name);
       result.push_back({interface.name, interface.ifindex, static_cast<std::uint32_t>(*winner)});
     }
     std::ranges::sort(result, {}, [](const Assignment& it) { return std::tie(it.interface, it.ifindex); });
@@ -79,10 +79,11 @@ class Assigner {
     return specific ? specific : wildcard;
   }
 
-  // A wildcard is on the interfaces in it too.
-  void report_vrf(std::size_t i, const std::string& interface) {
+  // A wildcard is on the interface below too.
+  void report_blind(std::size_t i, const std::string& interface) {
     conditions_.add(Severity::error, {model::Kind::HostEndpoint, endpoints_[i].name}, "NotEnforced",
-                    fmt::format("{} is a VRF: what comes in by it is judged only at the interfaces in it, by a host endpoint of theirs", interface));
+                    fmt::format("the kernel shows nothing that comes in by {} there (a VRF, or an ipvlan in l3s mode), but only at the interface that it"
+                                " comes by: a host endpoint of that one judges it", interface));
   }
 
   void report(std::size_t i) {

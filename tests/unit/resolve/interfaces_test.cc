@@ -87,9 +87,9 @@ TEST_CASE("loopback is governed by the endpoint that names it and not by the wil
   CHECK(governor(node.resolve(), "lo") == "loop");
 }
 
-TEST_CASE("a host endpoint that names a VRF is said to judge nothing that comes in, a wildcard is on what is in it") {
+TEST_CASE("a host endpoint that names a VRF is said to judge nothing that comes in, a wildcard is on what is below it") {
   Node node;
-  node.facts.interfaces.push_back({.name = "vrf0", .ifindex = 9, .addresses = {}, .is_vrf = true});
+  node.facts.interfaces.push_back({.name = "vrf0", .ifindex = 9, .addresses = {}, .sees_ingress = false});
   node.hep("all", "*");
   auto resolved = node.resolve();
   CHECK(governor(resolved, "vrf0") == "all");
