@@ -1,4 +1,4 @@
-"""A machine in qemu that boots an unpacked kernel with the built programs, examines them (inside.py) and switches off.
+"""A machine in qemu that boots an unpacked kernel, locked down, with the built programs, examines them (inside.py) and switches off.
 
 Its file tree is an archive in memory: Python, `ip`, the programs with their libraries, the modules, the project's own scripts. No disk, no
 network card, no root. The processor is emulated: it is the same on every machine, whether it has KVM or not.
@@ -171,7 +171,7 @@ def examine(kernel, binaries, asked, seconds):
         _write_archive(f"{folder}/tree.cpio", kernel, binaries, asked)
         command = [_which("qemu-system-x86_64"), "-machine", "pc", "-accel", ACCELERATOR, "-cpu", "max", "-smp", "2", "-m", "2048",
                    "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel.image, "-initrd", f"{folder}/tree.cpio",
-                   "-append", f"console=ttyS0 loglevel=5 panic=-1 {QUICK}", "-serial", f"file:{folder}/console",
+                   "-append", f"console=ttyS0 loglevel=5 panic=-1 lockdown=confidentiality {QUICK}", "-serial", f"file:{folder}/console",
                    "-serial", f"file:{folder}/result"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)

@@ -4,6 +4,7 @@ from stories_kernels import JUDGED, LINKS, web
 from stories_shapes import sees
 
 JIT_HARDEN = "/proc/sys/net/core/bpf_jit_harden"
+LOCKDOWN = "/sys/kernel/security/lockdown"
 
 
 def _bond(node):
@@ -239,6 +240,16 @@ def _(node):
     node.delete("hep", "tagged")
     node.apply(host_endpoint("*"))
     node.sees(open="in:eth0.10:tcp/80 in:eth0.10:tcp/443 in:eth0:tcp/80", closed="in:eth0.10:tcp/8080 in:eth0:tcp/8080")
+    node.nodewall("verify")
+
+
+@story("T-X6: a kernel that is locked down for confidentiality takes the programs, and can be verified", machine=True)
+def _(node):
+    with open(LOCKDOWN) as file:
+        node.expect("[confidentiality]" in file.read(), "the machine is not locked down")
+    node.start()
+    node.apply(host_endpoint("*") + web())
+    node.sees(open="in:eth0:tcp/80", closed="in:eth0:tcp/8080")
     node.nodewall("verify")
 
 
