@@ -121,6 +121,10 @@ void make_room(std::vector<Node>& items, std::size_t nodes_so_far) {
   items.reserve(std::min(size * 5, size + allowed + 2));
 }
 
+std::string too_many_nodes() {
+  return "more than " + std::to_string(kMaxNodes) + " nodes in one document; a long list of networks can be several sets with the same labels";
+}
+
 std::expected<Node, Complaint> read_document(const Chunk& chunk) {
   if (const auto refused = refuse_text(chunk)) return std::unexpected(*refused);
   if (const auto refused = refuse_directives(chunk)) return std::unexpected(*refused);

@@ -61,6 +61,9 @@ std::expected<Node, Complaint> read_document(const Chunk& chunk);
 // nodes that are still allowed.
 void make_room(std::vector<Node>& items, std::size_t nodes_so_far);
 
+// The complaint about more than kMaxNodes.
+std::string too_many_nodes();
+
 // For the readers: the line that begins at this offset, without its end; text without blanks around it; whether a line says
 // nothing; a null node at the chunk's place.
 std::string_view line_at(std::string_view text, std::size_t start);

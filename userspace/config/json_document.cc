@@ -49,7 +49,7 @@ class JsonReader {
     skip_blanks();
     out.at = position();
     if (++nodes_ > kMaxNodes)
-      return fail("more than " + std::to_string(kMaxNodes) + " nodes in one document");
+      return fail(too_many_nodes());
     if (depth >= kMaxDepth && at_ < text_.size() && (text_[at_] == '{' || text_[at_] == '['))
       return fail("nested more than " + std::to_string(kMaxDepth) + " levels deep");
     if (take('{')) return object(out, depth);

@@ -185,7 +185,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
   bool within_limits(Position where) {
     if (nodes_ > kMaxNodes)
-      fail(where, "more than " + std::to_string(kMaxNodes) + " nodes in one document");
+      fail(where, too_many_nodes());
     else if (bytes_ > kMaxDocumentBytes)
       fail(where, "aliases make the document larger than " + std::to_string(kMaxDocumentBytes) + " bytes");
     return !failed();

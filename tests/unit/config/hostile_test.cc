@@ -187,7 +187,7 @@ TEST_CASE("T-Y1 large scalars, comments and lists are refused in the memory that
                                                                                                        {"quotes", "", "'"},
                                                                                                        {"lines", "", "a\n"}})
     is_refused_cheaply(name, head + filled(unit), "");
-  is_refused_cheaply("a list", "x:\n" + filled("- a\n"), "more than 100000 nodes");
+  is_refused_cheaply("a list", "x:\n" + filled("- a\n"), "more than 100000 nodes in one document; a long list of networks can be several sets");
   is_refused_cheaply("a flow list", "x: [" + filled("a,"), "more than 100000 nodes");
   is_refused_cheaply("a JSON list", "[" + filled("{},"), "more than 100000 nodes");
   is_refused_cheaply("a JSON string", "{\"a\": \"" + filled("x"), "unterminated string");
