@@ -74,7 +74,8 @@ def _load_modules():
 
 
 def _system():
-    for kind, where in (("proc", "/proc"), ("sysfs", "/sys"), ("securityfs", "/sys/kernel/security"), ("devtmpfs", "/dev"), ("tmpfs", "/run"), ("tmpfs", "/tmp"), ("bpf", "/sys/fs/bpf")):
+    for kind, where in (("proc", "/proc"), ("sysfs", "/sys"), ("securityfs", "/sys/kernel/security"), ("devtmpfs", "/dev"), ("tmpfs", "/run"),
+                        ("tmpfs", "/tmp"), ("bpf", "/sys/fs/bpf")):
         _mount(kind, where)
     os.environ |= {"PATH": "/usr/sbin:/usr/bin", "HOME": "/", "LC_ALL": "C"}
 

@@ -56,10 +56,11 @@ def main():
     if "" in arguments.names:
         parser.error("a story has a name")
     exact = {name: entry for name, entry in story.STORIES.items() if name in arguments.names}
-    chosen = exact or {name: entry for name, entry in story.STORIES.items()
-                       if not arguments.names or any(part in name for part in arguments.names)}
+    # Those of whole machines only by their names, as tests/kernels asks for them in one: they change what is not in a namespace.
+    chosen = exact or {name: entry for name, entry in story.STORIES.items() if entry.kind != "machine"
+                       and (not arguments.names or any(part in name for part in arguments.names))}
     if not chosen:
-        print(f"no story is called {arguments.names}")
+        print(f"no story is called {arguments.names} (tools/kernels tells those of whole machines)")
         return 1
     results = [tell(name, entry, arguments.binaries) for name, entry in chosen.items()]
     return 0 if all(results) else 1

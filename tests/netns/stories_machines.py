@@ -2,6 +2,7 @@
 from story import allow, deny, host_endpoint, nodewall_configuration, policy, story, wait_until
 from stories_kernels import JUDGED, LINKS, web
 from stories_shapes import sees
+from stories_topology import receives_past_its_parent
 
 JIT_HARDEN = "/proc/sys/net/core/bpf_jit_harden"
 LOCKDOWN = "/sys/kernel/security/lockdown"
@@ -110,19 +111,7 @@ def _(node):
         pod = node._namespace("ipvlan-" + mode)
         node.node.ip(f"link add link eth0 name iv0 netns {pod.name} type ipvlan mode {mode}")
         node.address(pod, "iv0", 0, 5, 1)
-        node.servers.listen(pod, (80,), ())
-        into = [(node.client, "tcp", address, 80) for address in ("10.77.0.5", "fd77::5")]
-        out = [(pod, "tcp", address, 80) for address in ("10.77.0.1", "fd77::1")]
-        sees(node, open=into + out)
-        node.apply(host_endpoint("*"))
-        node.sees(closed="in:eth0:tcp/80 out:eth0:tcp/443")
-        sees(node, closed=into + out)
-        node.apply(policy("out", types=["Ingress", "Egress"], egress=[allow()]))
-        node.sees(closed="in:eth0:tcp/80", open="out:eth0:tcp/443")
-        sees(node, open=into + out)
-        node.delete("gnp", "out")
-        node.delete("hep", "wildcard")
-        node.sees(open="in:eth0:tcp/80")
+        receives_past_its_parent(node, pod)
         pod.ip("link del iv0")
 
 

@@ -107,6 +107,25 @@ def _(node):
     node.sees(closed="in:eth0:udp/5000")
 
 
+def receives_past_its_parent(node, pod):
+    """A child of eth0 in the pod has 10.77.0.5 and fd77::5."""
+    node.servers.listen(pod, (80,), ())
+    into = [(node.client, "tcp", address, 80) for address in ("10.77.0.5", "fd77::5")]
+    out = [(pod, "tcp", address, 80) for address in ("10.77.0.1", "fd77::1")]
+    sees(node, open=into + out)
+    node.apply(host_endpoint("*"))
+    node.sees(closed="in:eth0:tcp/80 out:eth0:tcp/443")
+    # Its answers leave by the parent as packets that the node began, which this host endpoint does not allow.
+    sees(node, closed=into + out)
+    # Where egress is open, nothing of the node's ingress policy is asked about what it receives.
+    node.apply(policy("out", types=["Ingress", "Egress"], egress=[allow()]))
+    node.sees(closed="in:eth0:tcp/80", open="out:eth0:tcp/443")
+    sees(node, open=into + out)
+    node.delete("gnp", "out")
+    node.delete("hep", "wildcard")
+    node.sees(open="in:eth0:tcp/80")
+
+
 @story("T-U5: a macvlan in another namespace receives past its parent's host endpoint, and sends as the node does")
 def _(node):
     node.start()
@@ -115,21 +134,7 @@ def _(node):
         node.node.ip(f"link add link eth0 name mv0 address 02:77:00:00:05:02 netns {pod.name} type macvlan mode {mode}")
         pod.ip("addr add 10.77.0.5/24 dev mv0", "addr add fd77::5/64 dev mv0 nodad", "link set mv0 up")
         node.client.ip("neigh flush dev c-eth0 to 10.77.0.5", "neigh flush dev c-eth0 to fd77::5")
-        node.servers.listen(pod, (80,), ())
-        into = [(node.client, "tcp", address, 80) for address in ("10.77.0.5", "fd77::5")]
-        out = [(pod, "tcp", address, 80) for address in ("10.77.0.1", "fd77::1")]
-        sees(node, open=into + out)
-        node.apply(host_endpoint("*"))
-        node.sees(closed="in:eth0:tcp/80 out:eth0:tcp/443")
-        # Its answers leave by the parent as packets that the node began, which this host endpoint does not allow.
-        sees(node, closed=into + out)
-        # Where egress is open, nothing of the node's ingress policy is asked about what it receives.
-        node.apply(policy("out", types=["Ingress", "Egress"], egress=[allow()]))
-        node.sees(closed="in:eth0:tcp/80", open="out:eth0:tcp/443")
-        sees(node, open=into + out)
-        node.delete("gnp", "out")
-        node.delete("hep", "wildcard")
-        node.sees(open="in:eth0:tcp/80")
+        receives_past_its_parent(node, pod)
         pod.ip("link del mv0")
 
 

@@ -29,16 +29,21 @@ nw_line line_of(const Part& part) {
   return line;
 }
 
-}  // namespace
-
-// The walk adds in 32 bits: with such a root it comes by the header (line 0) for 0.16.0.0/12, by line 1 for 0.32.0.0/12.
-TEST_CASE("regions are those of the walk also where the root of IPv4 goes past the end of all lines") {
+// Class 1 below 5, class 2 from there on.
+nw_tree16 parted_at_5() {
   nw_tree16 tree{};
   std::ranges::fill(tree.keys, std::uint16_t{0xffff});
   std::ranges::fill(tree.children, 2U);
   tree.keys[0] = 5;
   tree.children[0] = 1;
-  const auto lines = image(&nw_image_header::v4_root, 0xffffffffU, {nw_line{.words = {NW_ADDRESS_TREE << 30 | 2U}}, line_of(tree)});
+  return tree;
+}
+
+}  // namespace
+
+// The walk adds in 32 bits: with such a root it comes by the header (line 0) for 0.16.0.0/12, by line 1 for 0.32.0.0/12.
+TEST_CASE("regions are those of the walk also where the root of IPv4 goes past the end of all lines") {
+  const auto lines = image(&nw_image_header::v4_root, 0xffffffffU, {nw_line{.words = {NW_ADDRESS_TREE << 30 | 2U}}, line_of(parted_at_5())});
   const ImageReader reader(lines);
   const auto regions = reader.regions(Family::v4, {}).value();
   CHECK(reader.address_class(Family::v4, 0x0000ffff) == kFaultClass);
@@ -51,15 +56,10 @@ TEST_CASE("regions are those of the walk also where the root of IPv4 goes past t
 }
 
 TEST_CASE("elements of the root with one class are one region, and those with one tree are not") {
-  nw_tree16 tree{};
-  std::ranges::fill(tree.keys, std::uint16_t{0xffff});
-  std::ranges::fill(tree.children, 2U);
-  tree.keys[0] = 5;
-  tree.children[0] = 1;
   nw_line root{};
   root.words[3] = root.words[4] = NW_ADDRESS_TREE << 30 | 2U;
   root.words[6] = root.words[7] = 9;
-  const auto lines = image(&nw_image_header::v4_root, 1, {root, line_of(tree)});
+  const auto lines = image(&nw_image_header::v4_root, 1, {root, line_of(parted_at_5())});
   const auto regions = ImageReader(lines).regions(Family::v4, {}).value();
   // The third line is the tree itself, read as a part of the root: its keys are four classes, and its children more.
   const std::vector<Uint128> first{0, 0x30000, 0x30005, 0x3ffff, 0x40000, 0x40005, 0x4ffff, 0x50000, 0x60000, 0x80000, 0x100000};
