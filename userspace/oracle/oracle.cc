@@ -39,14 +39,18 @@ bool is_loopback_v6(const Address& address) {
   return address.family == Family::v6 && address.high() == 0 && address.low() == 1;
 }
 
+bool is_broadcast(const Resolved& resolved, const Address& address) {
+  return address == Address::v4(0xffffffff) || std::ranges::binary_search(resolved.broadcast_addresses, address);
+}
+
+// All of 127.0.0.0/8, but for a broadcast address in it.
 bool is_own(const Resolved& resolved, const Address& address) {
-  return is_loopback_v4(address) || std::ranges::binary_search(resolved.local_addresses, address);
+  return std::ranges::binary_search(resolved.local_addresses, address) || (is_loopback_v4(address) && !is_broadcast(resolved, address));
 }
 
 // The host's own address, or one that speaks to every host.
 bool is_local(const Resolved& resolved, const Address& address) {
-  return is_own(resolved, address) || is_multicast(address) || address == Address::v4(0xffffffff) ||
-         std::ranges::binary_search(resolved.broadcast_addresses, address);
+  return is_own(resolved, address) || is_multicast(address) || is_broadcast(resolved, address);
 }
 
 // What comes to this address and port a service sends elsewhere: statement 44.
