@@ -16,16 +16,15 @@ enum ct_state {
 #define CT_STATE 3U
 #define CT_FORWARDED 4U /* beside CT_REJUDGE*: the flow is forwarded traffic */
 
-static __always_inline __u64 ct_timeout(const struct nw_settings *settings, const struct nw_ct_entry *entry, __u8 protocol,
-                                        __u32 confirmed) {
+static __always_inline __u64 ct_timeout(const struct nw_ct_entry *entry, __u8 protocol, __u32 confirmed) {
   const __u32 fins = NW_CT_FIN_ORIGINAL | NW_CT_FIN_REPLY;
 
-  if (protocol == PROTO_UDP || protocol == PROTO_UDPLITE) return settings->udp_ns;
-  if (protocol == PROTO_ICMP || protocol == PROTO_ICMPV6) return settings->icmp_ns;
-  if (protocol != PROTO_TCP) return settings->generic_ns;
-  if (entry->flags & NW_CT_RST) return settings->reset_seen_ns;
-  if ((entry->flags & fins) == fins) return settings->fins_seen_ns;
-  return confirmed ? settings->tcp_established_ns : settings->syn_sent_ns;
+  if (protocol == PROTO_UDP || protocol == PROTO_UDPLITE) return nw_settings.udp_ns;
+  if (protocol == PROTO_ICMP || protocol == PROTO_ICMPV6) return nw_settings.icmp_ns;
+  if (protocol != PROTO_TCP) return nw_settings.generic_ns;
+  if (entry->flags & NW_CT_RST) return nw_settings.reset_seen_ns;
+  if ((entry->flags & fins) == fins) return nw_settings.fins_seen_ns;
+  return confirmed ? nw_settings.tcp_established_ns : nw_settings.syn_sent_ns;
 }
 
 /* Whether the packet can be one of the flow: at this hook only one end can have sent it, and of ICMP only an echo belongs to a
@@ -88,15 +87,14 @@ static __always_inline void ct_touch(const struct packet *packet, const struct c
   if (!found->confirmed && original && (flags & NW_CT_REPLIED) && !(flags & NW_CT_RST)) ct_confirm(place, key, entry);
 }
 
-static __always_inline int ct_expired(const struct packet *packet, const struct nw_settings *settings, const struct ct_found *found,
-                                      __u32 now) {
-  return nw_ct_is_idle(found->entry, now, ct_timeout(settings, found->entry, packet->protocol, found->confirmed));
+static __always_inline int ct_expired(const struct packet *packet, const struct ct_found *found, __u32 now) {
+  return nw_ct_is_idle(found->entry, now, ct_timeout(found->entry, packet->protocol, found->confirmed));
 }
 
 /* A revoked flow asks for each packet: the policy may allow it one day. */
-static __always_inline int ct_asks_again(const struct nw_ct_entry *entry, const struct nw_settings *settings, __u32 generation) {
+static __always_inline int ct_asks_again(const struct nw_ct_entry *entry, __u32 generation) {
   if (entry->flags & NW_CT_REVOKED) return 1;
-  return entry->generation != generation && !(entry->flags & NW_CT_FAILSAFE) && !(settings->flags & NW_SETTING_KEEP_ESTABLISHED);
+  return entry->generation != generation && !(entry->flags & NW_CT_FAILSAFE) && !(nw_settings.flags & NW_SETTING_KEEP_ESTABLISHED);
 }
 
 /* The policy denies the flow now. It stays known, with the end that began it: what the other end still sends would else be a first
@@ -109,23 +107,23 @@ static __always_inline void ct_revoke(struct nw_ct_entry *entry) {
 }
 
 /* What is known about the flow of a packet that is not its first. Touches the entry unless the policy has to be asked first. */
-NW_GLOBAL int conntrack_lookup(const struct packet *packet, const struct nw_settings *settings, __u32 generation) {
+NW_GLOBAL int conntrack_lookup(const struct packet *packet, __u32 generation) {
   struct nw_ct_key key;
   struct ct_place place = {};
   struct ct_found found;
   __u32 a_is_source, original, now;
 
-  if (!packet || !settings) return CT_NEW;
+  if (!packet) return CT_NEW;
   a_is_source = ct_key(packet, &key);
   ct_find(&place, &key, packet, a_is_source, &found);
   if (!found.entry) return CT_NEW;
   now = ct_now();
-  if (ct_expired(packet, settings, &found, now)) {
+  if (ct_expired(packet, &found, now)) {
     ct_remove(&place, &key);
     return CT_NEW;
   }
   if (!ct_belongs(packet, found.entry, a_is_source, &original)) return CT_NEW;
-  if (ct_asks_again(found.entry, settings, generation))
+  if (ct_asks_again(found.entry, generation))
     return (original ? CT_REJUDGE : CT_REJUDGE_REPLY) | (found.entry->flags & NW_CT_FORWARDED ? CT_FORWARDED : 0);
   ct_touch(packet, &place, &key, &found, original, now);
   return CT_KNOWN;
@@ -166,14 +164,14 @@ static __always_inline int ct_is_over(const struct nw_ct_entry *entry) {
 }
 
 /* A first packet was allowed. `flags`: NW_CT_FAILSAFE, NW_CT_FORWARDED. */
-NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settings *settings, __u32 flags, __u32 rule, __u32 generation) {
+NW_GLOBAL int conntrack_open(const struct packet *packet, __u32 flags, __u32 rule, __u32 generation) {
   struct nw_ct_key key;
   struct ct_place place = {};
   struct ct_found found;
   struct nw_ct_entry entry = {};
   __u32 now = ct_now();
 
-  if (!packet || !settings || !ct_opens_flow(packet)) return 0;
+  if (!packet || !ct_opens_flow(packet)) return 0;
   if (ct_key(packet, &key)) flags |= NW_CT_A_IS_SOURCE;
   if (packet->direction == NW_EGRESS) flags |= NW_CT_FROM_HOST;
   if (packet->near_is_host) {
@@ -182,7 +180,7 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
     key.leg = packet->direction == NW_EGRESS ? NW_CT_LEG_OUT : NW_CT_LEG_IN;
     ct_find_key(&place, &key, packet->direction == NW_EGRESS, 0, &found);
   }
-  if (found.entry && ct_expired(packet, settings, &found, now)) {
+  if (found.entry && ct_expired(packet, &found, now)) {
     ct_remove(&place, &key);
   } else if (found.entry) {
     const __u32 same = NW_CT_A_IS_SOURCE | NW_CT_FROM_HOST;
@@ -206,20 +204,20 @@ NW_GLOBAL int conntrack_open(const struct packet *packet, const struct nw_settin
 
 /* A forwarded packet leaves with an address of the host as its source: the host's NAT gave it that. Answers will come to the
  * host's address, and are no more the host's own traffic than this packet is. */
-NW_GLOBAL int conntrack_masqueraded(const struct packet *packet, const struct nw_settings *settings, __u32 generation) {
+NW_GLOBAL int conntrack_masqueraded(const struct packet *packet, __u32 generation) {
   int state;
 
-  if (!packet || !settings || packet->later_fragment || packet->is_icmp_error) return 0;
-  state = packet_is_first(packet) ? CT_NEW : conntrack_lookup(packet, settings, generation);
+  if (!packet || packet->later_fragment || packet->is_icmp_error) return 0;
+  state = packet_is_first(packet) ? CT_NEW : conntrack_lookup(packet, generation);
   if (state == CT_NEW)
-    conntrack_open(packet, settings, NW_CT_FORWARDED, NW_NO_COUNTER, generation);
+    conntrack_open(packet, NW_CT_FORWARDED, NW_NO_COUNTER, generation);
   else if (state != CT_KNOWN)
     conntrack_rejudged(packet, 1, NW_NO_COUNTER, generation);
   return 0;
 }
 
 /* Whether the quoted packet of an ICMP error belongs to a flow that was allowed. Changes nothing. */
-static __always_inline int conntrack_quoted(const struct packet *quoted, const struct nw_settings *settings) {
+static __always_inline int conntrack_quoted(const struct packet *quoted) {
   struct nw_ct_key key;
   struct ct_place place = {};
   struct ct_found found;
@@ -227,7 +225,7 @@ static __always_inline int conntrack_quoted(const struct packet *quoted, const s
 
   ct_find(&place, &key, quoted, a_is_source, &found);
   return found.entry && !(found.entry->flags & NW_CT_REVOKED) && ct_belongs(quoted, found.entry, a_is_source, &original) &&
-         !ct_expired(quoted, settings, &found, ct_now());
+         !ct_expired(quoted, &found, ct_now());
 }
 
 /* Fragments behind the first one. */

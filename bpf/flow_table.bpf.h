@@ -40,27 +40,22 @@ static __always_inline __u32 ct_key(const struct packet *packet, struct nw_ct_ke
 
 /* Where a flow can be. */
 struct ct_place {
-  const struct nw_ct_state *state; /* null: not looked for yet */
-  __u64 *hint;                     /* its word in the hint that is read */
-  __u64 *other_hint;               /* in one that is being made, or null */
+  __u64 *hint;       /* its word in the hint that is read; null: not looked for yet */
+  __u64 *other_hint; /* in one that is being made, or null */
   struct nw_ct_place in;
 };
 
 /* 0: there is no such place, which cannot be. */
 static __always_inline int ct_reach(const struct nw_ct_key *key, struct ct_place *place) {
-  const struct nw_ct_state *state;
-  __u32 zero = 0, hint, index;
+  __u32 hint, index;
 
-  if (place->state) return place->hint != 0;
-  state = bpf_map_lookup_elem(&nw_ct_state, &zero);
-  if (!state) return 0;
-  place->state = state;
-  nw_ct_find_place(key, state, nw_ct_buckets, &place->in);
-  hint = *(const volatile __u32 *)&state->hint;
-  index = nw_ct_hint_index(state, &place->in, hint);
+  if (place->hint) return 1;
+  nw_ct_find_place(key, &nw_ct_state, nw_ct_buckets, &place->in);
+  hint = *(const volatile __u32 *)&nw_ct_state.hint;
+  index = nw_ct_hint_index(&nw_ct_state, &place->in, hint);
   place->hint = bpf_map_lookup_elem(&nw_ct_hint, &index);
   if (hint & NW_CT_HINT_BEING_MADE) {
-    index = nw_ct_hint_index(state, &place->in, ~hint);
+    index = nw_ct_hint_index(&nw_ct_state, &place->in, ~hint);
     place->other_hint = bpf_map_lookup_elem(&nw_ct_hint, &index);
   }
   return place->hint != 0;

@@ -7,15 +7,15 @@
 #include "verdict.bpf.h"
 
 /* Generic cell rate algorithm: `next_ns` runs ahead of the clock by an interval for each event, by log_burst of them at most. */
-static __always_inline int log_is_due(struct nw_event_state *state, const struct nw_settings *settings, __u64 now) {
-  __u64 interval = settings->log_interval_ns, ahead, next, seen;
+static __always_inline int log_is_due(__u64 now) {
+  __u64 interval = nw_settings.log_interval_ns, ahead, next, seen;
 
   if (!interval) return 1;
-  seen = *(volatile __u64 *)&state->next_ns;
+  seen = *(volatile __u64 *)&nw_event_state.next_ns;
   next = (seen > now ? seen : now) + interval;
-  ahead = settings->log_burst ? settings->log_burst * interval : interval;
+  ahead = nw_settings.log_burst ? nw_settings.log_burst * interval : interval;
   if (next - now > ahead) return 0;
-  return __sync_val_compare_and_swap(&state->next_ns, seen, next) == seen;
+  return __sync_val_compare_and_swap(&nw_event_state.next_ns, seen, next) == seen;
 }
 
 static __always_inline void log_fill(struct nw_event *event, const struct packet *packet, const struct scene *scene,
@@ -44,22 +44,17 @@ static __always_inline void log_fill(struct nw_event *event, const struct packet
   event->pad[0] = event->pad[1] = 0;
 }
 
-NW_GLOBAL int log_packet(const struct packet *packet, const struct scene *scene, const struct judgement *judgement,
-                         const struct nw_settings *settings) {
+NW_GLOBAL int log_packet(const struct packet *packet, const struct scene *scene, const struct judgement *judgement) {
   struct nw_event event;
-  struct nw_event_state *state;
-  __u32 zero = 0;
 
-  if (!packet || !scene || !judgement || !settings) return 0;
-  state = bpf_map_lookup_elem(&nw_event_state, &zero);
-  if (!state) return 0;
+  if (!packet || !scene || !judgement) return 0;
   event.time_ns = bpf_ktime_get_ns();
-  if (!log_is_due(state, settings, event.time_ns)) {
-    __sync_fetch_and_add(&state->suppressed, 1);
+  if (!log_is_due(event.time_ns)) {
+    __sync_fetch_and_add(&nw_event_state.suppressed, 1);
     return 0;
   }
   log_fill(&event, packet, scene, judgement);
-  if (bpf_ringbuf_output(&nw_events, &event, sizeof(event), 0)) __sync_fetch_and_add(&state->lost, 1);
+  if (bpf_ringbuf_output(&nw_events, &event, sizeof(event), 0)) __sync_fetch_and_add(&nw_event_state.lost, 1);
   return 0;
 }
 

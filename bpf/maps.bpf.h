@@ -32,9 +32,14 @@
     __type(value, value_);                           \
   } name_ SEC(".maps")
 
+/* An ARRAY of one entry that is a variable to the programs: they know its address and look nothing up. User space knows it by the variable's
+ * name, and maps it. */
+#define NW_VARIABLE(name_) name_ SEC(".data." #name_)
+#define NW_VARIABLES(name_, count_) name_[count_] SEC(".data." #name_)
+
 NW_MAP_ARRAY(nw_stamp, struct nw_stamp, 1);
-NW_MAP_ARRAY(nw_settings, struct nw_settings, 1);
-NW_MAP_ARRAY(nw_failsafe, struct nw_failsafe_word, NW_FAILSAFE_WORDS);
+struct nw_settings NW_VARIABLE(nw_settings);
+struct nw_failsafe_word NW_VARIABLES(nw_failsafe, NW_FAILSAFE_WORDS);
 
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -51,7 +56,7 @@ struct {
   __type(value, struct nw_interface);
 } nw_interface SEC(".maps");
 
-NW_MAP_SHARED_ARRAY(nw_if_cache, __u64, NW_CACHE_LINES);
+__u64 NW_VARIABLES(nw_if_cache, NW_CACHE_LINES);
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -61,7 +66,7 @@ struct {
   __type(value, __u32);
 } nw_local SEC(".maps");
 
-NW_MAP_SHARED_ARRAY(nw_local_cache, struct nw_cached_local, NW_CACHE_LINES);
+struct nw_cached_local NW_VARIABLES(nw_local_cache, NW_CACHE_LINES);
 
 /* Inner maps all have one shape, so that the verifier can put the look-up in place of the call. */
 struct nw_chunk_map {
@@ -79,7 +84,7 @@ struct {
   __array(values, struct nw_chunk_map);
 } nw_policy SEC(".maps");
 
-NW_MAP_SHARED_ARRAY(nw_live, struct nw_live, 1);
+struct nw_live NW_VARIABLE(nw_live);
 
 struct nw_part {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -113,7 +118,7 @@ NW_MAP_SHARED_ARRAY(nw_ct_line, struct nw_ct_slot, NW_CT_LINES);
 NW_MAP_SHARED_ARRAY(nw_ct_bucket, struct nw_ct_bucket, NW_CT_BUCKETS);
 NW_MAP_SHARED_ARRAY(nw_ct_new, struct nw_ct_slot, NW_CT_BUCKETS * NW_CT_SIDES * NW_CT_WAYS);
 NW_MAP_SHARED_ARRAY(nw_ct_hint, __u64, NW_CT_HINTS * NW_CT_HINT_WORDS);
-NW_MAP_SHARED_ARRAY(nw_ct_state, struct nw_ct_state, 1);
+struct nw_ct_state NW_VARIABLE(nw_ct_state);
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -136,7 +141,7 @@ struct {
   __type(value, __u64);
 } nw_ct_counter SEC(".maps");
 
-NW_MAP_ARRAY(nw_event_state, struct nw_event_state, 1);
+struct nw_event_state NW_VARIABLE(nw_event_state);
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -146,6 +151,6 @@ struct {
 /* Only for test runs: what the last packet met. Production programs are loaded with nw_record 0 and have no trace of it. */
 const volatile __u32 nw_record = 0;
 
-NW_MAP_SHARED_ARRAY(nw_recorded, struct nw_recorded, 1);
+struct nw_recorded NW_VARIABLE(nw_recorded);
 
 #endif

@@ -37,15 +37,12 @@ struct {
 /* What nw_local says of an address; 0: nothing. `address` on the stack: Linux 6.1 takes no other keys. */
 static __always_inline __u32 local_entry(const struct nw_addr *address) {
   __u32 line = nw_local_line(address);
-  const struct nw_cached_local *cached = bpf_map_lookup_elem(&nw_local_cache, &line);
+  const struct nw_cached_local *cached = &nw_local_cache[line & (NW_CACHE_LINES - 1)];
+  __u32 seen = *(const volatile __u32 *)&cached->flags;
   const __u32 *flags;
 
-  if (cached) {
-    __u32 seen = *(const volatile __u32 *)&cached->flags;
-
-    if ((seen & NW_LOCAL_KINDS) && addr_equal(&cached->address, address)) return seen & NW_LOCAL_KINDS;
-    if (seen & NW_LOCAL_WHOLE) return 0;
-  }
+  if ((seen & NW_LOCAL_KINDS) && addr_equal(&cached->address, address)) return seen & NW_LOCAL_KINDS;
+  if (seen & NW_LOCAL_WHOLE) return 0;
   flags = bpf_map_lookup_elem(&nw_local, address);
   if (!flags) return 0;
   return *flags ? *flags : NW_LOCAL_BROADCAST;
@@ -77,21 +74,20 @@ static __always_inline void packet_ends(void *ctx, __u32 is_xdp, struct packet *
 }
 
 /* NodePorts: an address of the host, and yet a service sends it elsewhere. */
-static __always_inline int packet_is_for_service(const struct packet *packet, const struct nw_settings *settings) {
+static __always_inline int packet_is_for_service(const struct packet *packet) {
   __u16 port = bpf_ntohs(packet->destination_port_be);
   __u32 i;
 
-  if (!settings->service_port_ranges || packet->direction != NW_INGRESS || !packet->near_is_one) return 0;
+  if (!nw_settings.service_port_ranges || packet->direction != NW_INGRESS || !packet->near_is_one) return 0;
   if (packet->protocol != PROTO_TCP && packet->protocol != PROTO_UDP && packet->protocol != PROTO_SCTP) return 0;
-  for (i = 0; i < NW_MAX_SERVICE_PORT_RANGES && i < settings->service_port_ranges; i++)
-    if (settings->service_ports[i].first <= port && port <= settings->service_ports[i].last) return 1;
+  for (i = 0; i < NW_MAX_SERVICE_PORT_RANGES && i < nw_settings.service_port_ranges; i++)
+    if (nw_settings.service_ports[i].first <= port && port <= nw_settings.service_ports[i].last) return 1;
   return 0;
 }
 
 /* An ICMP error passes if the packet it quotes is of a flow that was allowed and came from whom the error goes to; and, on
  * its way out, if it is about traffic that this host only forwards. */
-static __noinline __u32 icmp_error(void *ctx, __u32 is_xdp, const struct packet *packet, struct packet *quoted,
-                                   const struct nw_settings *settings) {
+static __noinline __u32 icmp_error(void *ctx, __u32 is_xdp, const struct packet *packet, struct packet *quoted) {
   const struct packet fresh = {.segments = 1};
 
   *quoted = fresh;
@@ -105,7 +101,7 @@ static __noinline __u32 icmp_error(void *ctx, __u32 is_xdp, const struct packet 
   if (packet_network(ctx, is_xdp, quoted, 1) || !addr_equal(&quoted->source, &packet->destination)) return NW_REASON_ICMP_UNRELATED;
   if (packet->direction == NW_EGRESS && !packet->forwarded && !address_local(&quoted->destination, quoted->is_v4)) return NW_REASON_FORWARDED;
   if (packet_transport(ctx, is_xdp, quoted, 1) || quoted->later_fragment) return NW_REASON_ICMP_UNRELATED;
-  return conntrack_quoted(quoted, settings) ? NW_REASON_RELATED : NW_REASON_ICMP_UNRELATED;
+  return conntrack_quoted(quoted) ? NW_REASON_RELATED : NW_REASON_ICMP_UNRELATED;
 }
 
 /* The untracked stage sees every packet but those of failsafe ports, in both directions, so that these are tracked. */
@@ -181,8 +177,7 @@ static __always_inline void judge_known(struct judgement *judgement) {
 }
 
 /* Conntrack and policy. Fills the judgement. */
-static __always_inline void judge_flow(const struct packet *packet, const struct nw_settings *settings, const struct scene *scene,
-                                       struct judgement *judgement) {
+static __always_inline void judge_flow(const struct packet *packet, const struct scene *scene, struct judgement *judgement) {
   __u32 state, flags;
 
   /* One image answers for all stages, so the later ones are asked along with the untracked one. */
@@ -197,7 +192,7 @@ static __always_inline void judge_flow(const struct packet *packet, const struct
     if (!scene->untracked) ask(packet, scene, judgement);
     return;
   }
-  state = packet_is_first(packet) ? CT_NEW : conntrack_lookup(packet, settings, scene->live.generation);
+  state = packet_is_first(packet) ? CT_NEW : conntrack_lookup(packet, scene->live.generation);
   if (state == CT_KNOWN) {
     judge_known(judgement);
     forget_beside(judgement);
@@ -209,7 +204,7 @@ static __always_inline void judge_flow(const struct packet *packet, const struct
     judgement->answer.reason = NW_REASON_FAILSAFE;
     if (state == CT_NEW) {
       refuse_spoofed(packet, scene, judgement);
-      if (judgement->answer.reason == NW_REASON_FAILSAFE) conntrack_open(packet, settings, NW_CT_FAILSAFE, NW_NO_COUNTER, scene->live.generation);
+      if (judgement->answer.reason == NW_REASON_FAILSAFE) conntrack_open(packet, NW_CT_FAILSAFE, NW_NO_COUNTER, scene->live.generation);
     } else {
       conntrack_rejudged(packet, 1, NW_NO_COUNTER, scene->live.generation);
     }
@@ -222,11 +217,11 @@ static __always_inline void judge_flow(const struct packet *packet, const struct
   if (!scene->untracked) ask(packet, scene, judgement);
   refuse_spoofed(packet, scene, judgement);
   flags = packet->forwarded ? NW_CT_FORWARDED : 0;
-  if (verdict_of(&judgement->answer) == NW_ALLOW) conntrack_open(packet, settings, flags, judgement->answer.counter, scene->live.generation);
+  if (verdict_of(&judgement->answer) == NW_ALLOW) conntrack_open(packet, flags, judgement->answer.counter, scene->live.generation);
 }
 
 /* ICMP errors have no flow of their own. Where no chain is about forwarded traffic, those about it are open. */
-static __always_inline void judge_icmp_error(void *ctx, __u32 is_xdp, const struct nw_settings *settings, struct scratch *scratch) {
+static __always_inline void judge_icmp_error(void *ctx, __u32 is_xdp, struct scratch *scratch) {
   const struct packet *packet = &scratch->packet;
   const struct scene *scene = &scratch->scene;
   struct judgement *judgement = &scratch->judgement;
@@ -238,7 +233,7 @@ static __always_inline void judge_icmp_error(void *ctx, __u32 is_xdp, const stru
     forget_beside(judgement); /* what staged policies behind the untracked stage say is nothing to an error */
     if (untracked_decided(judgement)) return;
   }
-  reason = icmp_error(ctx, is_xdp, packet, &scratch->quoted, settings);
+  reason = icmp_error(ctx, is_xdp, packet, &scratch->quoted);
   if (reason == NW_REASON_ICMP_UNRELATED && packet->forwarded && !(judgement->present & ~of_untracked) &&
       judgement->answer.reason == NW_REASON_FORWARDED)
     reason = NW_REASON_FORWARDED;
@@ -252,7 +247,7 @@ static __always_inline int is_nobodys(const struct packet *packet, __u32 interfa
   return !packet->near_is_host && !(interface_flags & NW_INTERFACE_STRICT_INGRESS);
 }
 
-static __always_inline void judge_packet(void *ctx, __u32 is_xdp, const struct nw_settings *settings, struct scratch *scratch) {
+static __always_inline void judge_packet(void *ctx, __u32 is_xdp, struct scratch *scratch) {
   struct packet *packet = &scratch->packet;
   struct scene *scene = &scratch->scene;
   struct judgement *judgement = &scratch->judgement;
@@ -265,19 +260,19 @@ static __always_inline void judge_packet(void *ctx, __u32 is_xdp, const struct n
     if (verdict_of(&judgement->answer) == NW_DENY && is_nobodys(packet, scene->interface_flags)) judgement->answer.reason = NW_REASON_FORWARDED;
     return;
   }
-  if (!packet->forwarded && packet_is_for_service(packet, settings)) packet->forwarded = 1;
+  if (!packet->forwarded && packet_is_for_service(packet)) packet->forwarded = 1;
   scene->untracked = untracked_applies(packet, scene->interface_flags);
   if (packet->is_icmp_error)
-    judge_icmp_error(ctx, is_xdp, settings, scratch);
+    judge_icmp_error(ctx, is_xdp, scratch);
   else
-    judge_flow(packet, settings, scene, judgement);
+    judge_flow(packet, scene, judgement);
   if (packet->first_fragment) fragment_first(packet, verdict_of(&judgement->answer) == NW_ALLOW);
 }
 
 /* Forwarded traffic that no chain of the interface is about. */
-static __always_inline void judge_open(void *ctx, __u32 is_xdp, struct packet *packet, const struct nw_settings *settings, __u32 generation) {
+static __always_inline void judge_open(void *ctx, __u32 is_xdp, struct packet *packet, __u32 generation) {
   if (packet->direction == NW_EGRESS && packet->near_is_host && !packet_transport(ctx, is_xdp, packet, 0))
-    conntrack_masqueraded(packet, settings, generation);
+    conntrack_masqueraded(packet, generation);
 }
 
 static __always_inline int is_open(const struct packet *packet, __u32 interface_flags) {
@@ -287,19 +282,14 @@ static __always_inline int is_open(const struct packet *packet, __u32 interface_
 
 /* 0: no host endpoint governs the interface. */
 static __always_inline int interface_of(__u32 ifindex, struct nw_interface *interface) {
-  __u32 line = nw_interface_line(ifindex);
-  const __u64 *cached = bpf_map_lookup_elem(&nw_if_cache, &line);
+  __u64 word = *(const volatile __u64 *)&nw_if_cache[nw_interface_line(ifindex)];
   const struct nw_interface *entry;
 
-  if (cached) {
-    __u64 word = *(const volatile __u64 *)cached;
-
-    if ((__u32)word == ifindex) {
-      interface->endpoint = nw_word_endpoint(word);
-      interface->counter = nw_word_counter(word);
-      interface->flags = nw_word_flags(word);
-      return 1;
-    }
+  if ((__u32)word == ifindex) {
+    interface->endpoint = nw_word_endpoint(word);
+    interface->counter = nw_word_counter(word);
+    interface->flags = nw_word_flags(word);
+    return 1;
   }
   entry = bpf_map_lookup_elem(&nw_interface, &ifindex);
   if (!entry) return 0;
@@ -319,7 +309,7 @@ static __always_inline void scratch_begin(struct scratch *scratch, __u32 ifindex
 }
 
 /* Fills the judgement. */
-static __always_inline void judge_frame(void *ctx, __u32 is_xdp, const struct nw_settings *settings, struct scratch *scratch) {
+static __always_inline void judge_frame(void *ctx, __u32 is_xdp, struct scratch *scratch) {
   struct packet *packet = &scratch->packet;
   const struct scene *scene = &scratch->scene;
   __u32 reason = packet_link(ctx, is_xdp, scene->interface_flags & NW_INTERFACE_L3, packet);
@@ -331,9 +321,9 @@ static __always_inline void judge_frame(void *ctx, __u32 is_xdp, const struct nw
   packet_ends(ctx, is_xdp, packet);
   if (is_open(packet, scene->interface_flags)) {
     scratch->judgement.answer.reason = NW_REASON_FORWARDED;
-    judge_open(ctx, is_xdp, packet, settings, scene->live.generation);
+    judge_open(ctx, is_xdp, packet, scene->live.generation);
   } else {
-    judge_packet(ctx, is_xdp, settings, scratch);
+    judge_packet(ctx, is_xdp, scratch);
   }
 }
 
@@ -345,15 +335,13 @@ static __always_inline void count_busy(__u32 interface_counter, __u32 direction,
 }
 
 static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 direction) {
-  const struct nw_settings *settings;
   struct nw_interface interface;
   struct scratch *scratch;
   struct nw_live live;
   __u32 zero = 0, verdict;
 
   scratch = bpf_map_lookup_elem(&nw_scratch, &zero);
-  settings = bpf_map_lookup_elem(&nw_settings, &zero);
-  if (!scratch || !settings) return NW_DENY; /* cannot be: arrays have all their entries */
+  if (!scratch) return NW_DENY; /* cannot be: arrays have all their entries */
   /* The policy before the interface: user space waits for who saw the old policy before it changes an interface, and the other way round. */
   live = policy_live();
   if (!interface_of(ifindex, &interface)) return NW_ALLOW; /* NW_REASON_NO_ENDPOINT: there is no block of counters */
@@ -368,9 +356,9 @@ static __always_inline int judge(void *ctx, __u32 is_xdp, __u32 ifindex, __u32 d
   scratch->scene.interface_flags = interface.flags;
   scratch->packet.length = frame_length(ctx, is_xdp);
   scratch->packet.segments = frame_segments(ctx, is_xdp);
-  judge_frame(ctx, is_xdp, settings, scratch);
+  judge_frame(ctx, is_xdp, scratch);
   verdict_count(&scratch->packet, interface.counter, &scratch->judgement);
-  if (scratch->judgement.logged) log_packet(&scratch->packet, &scratch->scene, &scratch->judgement, settings);
+  if (scratch->judgement.logged) log_packet(&scratch->packet, &scratch->scene, &scratch->judgement);
   verdict = verdict_of(&scratch->judgement.answer);
   *(volatile __u32 *)&scratch->busy = 0;
   return verdict;

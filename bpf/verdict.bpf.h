@@ -22,16 +22,12 @@ static __always_inline __u32 verdict_of(const struct nw_answer *answer) {
 }
 
 static __always_inline void verdict_record(const struct judgement *judgement) {
-  __u32 zero = 0;
-  struct nw_recorded *recorded = bpf_map_lookup_elem(&nw_recorded, &zero);
-
-  if (!recorded) return;
-  recorded->reason = judgement->answer.reason;
-  recorded->verdict = verdict_of(&judgement->answer);
-  recorded->counter = judgement->answer.counter;
-  recorded->logged = judgement->logged != 0;
-  recorded->staged = judgement->staged;
-  recorded->staged_counter = judgement->staged_counter;
+  nw_recorded.reason = judgement->answer.reason;
+  nw_recorded.verdict = verdict_of(&judgement->answer);
+  nw_recorded.counter = judgement->answer.counter;
+  nw_recorded.logged = judgement->logged != 0;
+  nw_recorded.staged = judgement->staged;
+  nw_recorded.staged_counter = judgement->staged_counter;
 }
 
 static __always_inline void count_add(struct nw_count *count, const struct packet *packet) {

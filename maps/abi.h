@@ -2,7 +2,10 @@
 /* The layout contract between the programs in the kernel and user space: version, stamp, limits.
  *
  * Everything in maps/ is included by BPF C, C and C++; it uses <linux/types.h> only. Multi-byte fields are in host order
- * unless their name ends in _be. There is no implicit padding. docs/abi.md has the rule for raising NW_ABI_VERSION. */
+ * unless their name ends in _be. There is no implicit padding. docs/abi.md has the rule for raising NW_ABI_VERSION.
+ *
+ * A variable is an ARRAY of one entry, mmapable, whose address the programs know: a global variable to them, which is its value. It is pinned by the
+ * variable's name; the kernel shows it as .data.<name>, cut off. */
 #ifndef NW_ABI_H
 #define NW_ABI_H
 
@@ -14,7 +17,7 @@
 #define NW_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
 #endif
 
-#define NW_ABI_VERSION 6
+#define NW_ABI_VERSION 7
 #define NW_MAGIC 0x6c77646eU /* "ndwl" */
 
 #define NW_MAX_INTERFACES 4096     /* entries of nw_interface, slots of nw_counter */

@@ -7,7 +7,7 @@
  *                 those begun by the host apart
  *   nw_ct_bucket  ARRAY of struct nw_ct_bucket: what the slots of nw_ct_new hold
  *   nw_ct_hint    ARRAY of words: where a flow can be at all
- *   nw_ct_state   ARRAY with one struct nw_ct_state: what the places of flows depend on
+ *   nw_ct_state   a variable, struct nw_ct_state: what the places of flows depend on
  *
  * A first packet that policy or a failsafe port allows makes an entry on its side of nw_ct_new. A packet of the other direction finds it
  * there (reply). The next packet of the original direction after a reply moves it to nw_ct_line or nw_ct, where it stays until it is over. So a

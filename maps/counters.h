@@ -35,7 +35,7 @@ static inline __u32 nw_counter_index(__u32 interface_counter, __u32 direction, _
 #define NW_CT_COUNT_EVICTED 5   /* unconfirmed flows that newer ones pushed out */
 #define NW_CT_COUNTS 8
 
-/* nw_recorded: ARRAY with one entry, written only by programs loaded for test runs. */
+/* nw_recorded: a variable, written only by programs loaded for test runs. */
 struct nw_recorded {
   __u32 reason;  /* NW_REASON_* */
   __u32 verdict; /* NW_DENY, NW_ALLOW */

@@ -33,13 +33,13 @@ NW_ASSERT_SIZE(struct nw_interface, 16);
 #define NW_LOCAL_SERVICE 4U /* what comes to it a service sends elsewhere: forwarded traffic */
 #define NW_LOCAL_KINDS 7U
 
-/* Direct-mapped caches of these two tables, for an array answers in a tenth of the time. Written by user space along with the tables; what is
+/* Direct-mapped caches of these two tables, for a variable answers in a tenth of the time. Written by user space along with the tables; what is
  * not in the cache is looked up in the table.
  *
- * nw_if_cache: ARRAY of __u64, nw_interface_word() at nw_interface_line(ifindex); 0: nothing. One word, so never half an entry.
- * nw_local_cache:     ARRAY of struct nw_cached_local at nw_local_line(address). Before an entry changes its flags are 0 and every packet
- *                     that saw others is through; so likewise before they are set again. NW_LOCAL_WHOLE: no other address that would have
- *                     this line is in the table. Nearly all lines are whole: what comes from a stranger's address costs no look-up. */
+ * nw_if_cache: a variable, NW_CACHE_LINES words: nw_interface_word() at nw_interface_line(ifindex); 0: nothing. One word, so never half an entry.
+ * nw_local_cache: a variable, NW_CACHE_LINES struct nw_cached_local: one at nw_local_line(address). Before an entry changes its flags are 0 and
+ *                 every packet that saw others is through; so likewise before they are set again. NW_LOCAL_WHOLE: no other address that would
+ *                 have this line is in the table. Nearly all lines are whole: what comes from a stranger's address costs no look-up. */
 #define NW_CACHE_LINES 256U
 #define NW_LOCAL_WHOLE 8U
 

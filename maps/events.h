@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
 /* nw_events:      RINGBUF of struct nw_event: packets that a Log rule matched. A full ring buffer or the rate limit
  *                 (nw_settings.log_interval_ns) costs the event, never the packet.
- * nw_event_state: ARRAY with one struct nw_event_state. */
+ * nw_event_state: a variable, struct nw_event_state. */
 #ifndef NW_EVENTS_H
 #define NW_EVENTS_H
 

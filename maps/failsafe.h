@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
 /* Failsafe ports: looked up before anything that can be misconfigured.
  *
- * nw_failsafe: ARRAY of NW_FAILSAFE_WORDS struct nw_failsafe_word; each holds 64 ports of one direction and protocol:
+ * nw_failsafe: a variable, NW_FAILSAFE_WORDS struct nw_failsafe_word; each holds 64 ports of one direction and protocol:
  * index nw_failsafe_index(direction, is_udp, port), bit port % 64. `any` = open for every peer; `nets` = open for peers in
  * nw_failsafe_net. The port is the packet's destination port in both directions.
  *

@@ -3,7 +3,7 @@
  *
  * nw_policy is an ARRAY_OF_MAPS, NW_MAX_CHUNKS entries for each of NW_BANKS banks; an inner map is an ARRAY with one struct nw_chunk
  * (mmapable), a part of an image: line i is line i % NW_CHUNK_LINES of chunk i / NW_CHUNK_LINES, at entry nw_chunk_entry(bank, chunk).
- * nw_live: ARRAY with one struct nw_live, written as one word: which bank is live. A packet reads it once, so it sees one whole policy.
+ * nw_live: a variable, struct nw_live, written as one word: which bank is live. A packet reads it once, so it sees one whole policy.
  * A new image is written into the other bank, which no packet reads any more, and goes live with that word. All fields are in host
  * order. Lines are addressed by index; line 0 is the header.
  *

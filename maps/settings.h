@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
-/* nw_settings: ARRAY with one struct nw_settings. What the programs need to know beside the policy. */
+/* nw_settings: a variable, struct nw_settings. What the programs need to know beside the policy. */
 #ifndef NW_SETTINGS_H
 #define NW_SETTINGS_H
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <set>
 
-#include "bpf/nodewall.skel.h"
+#include "kernel/skeleton.h"
 #include "engine/state_file.h"
 #include "engine/verify.h"
 #include "harness/report.h"
@@ -49,7 +49,7 @@ const std::set<std::string>& pinned_maps() {
     REQUIRE(skeleton != nullptr);
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton->obj) {
-      if (nodewall::kernel::is_pinned_map(bpf_map__name(map))) found.insert(bpf_map__name(map));
+      if (const std::string_view name = bpf_map__name(map); nodewall::kernel::is_pinned_map(name)) found.emplace(nodewall::kernel::map_name(name));
     }
     nodewall_bpf__destroy(skeleton);
     return found;

@@ -5,16 +5,18 @@
 
 #define FIELD(field) (sizeof(*(field)) / sizeof(int)) /* of a map definition: __uint(field, value) */
 #define ANNOUNCE(map) machine_map(&map, FIELD(map.type), sizeof(*map.key), sizeof(*map.value), FIELD(map.max_entries))
+#define ANNOUNCE_VARIABLE(variable) machine_variable(&variable, sizeof(variable), 1)
+#define ANNOUNCE_ARRAY(variable) machine_variable(variable, sizeof(variable[0]), sizeof(variable) / sizeof(variable[0]))
 #define ANNOUNCE_OUTER(map) machine_map(&map, FIELD(map.type), sizeof(*map.key), 0, FIELD(map.max_entries))
 
 const struct program_maps program_maps = {
     .settings = &nw_settings,
-    .failsafe = &nw_failsafe,
+    .failsafe = nw_failsafe,
     .failsafe_net = &nw_failsafe_net,
     .interface = &nw_interface,
     .local = &nw_local,
-    .interface_cache = &nw_if_cache,
-    .local_cache = &nw_local_cache,
+    .interface_cache = nw_if_cache,
+    .local_cache = nw_local_cache,
     .policy = &nw_policy,
     .live = &nw_live,
     .rule_counter = &nw_rule_counter,
@@ -30,14 +32,14 @@ const struct program_maps program_maps = {
 };
 
 void program_announce_maps(void) {
-  ANNOUNCE(nw_settings);
-  ANNOUNCE(nw_failsafe);
+  ANNOUNCE_VARIABLE(nw_settings);
+  ANNOUNCE_ARRAY(nw_failsafe);
   ANNOUNCE(nw_failsafe_net);
   ANNOUNCE(nw_interface);
   ANNOUNCE(nw_local);
-  ANNOUNCE(nw_if_cache);
-  ANNOUNCE(nw_local_cache);
-  ANNOUNCE(nw_live);
+  ANNOUNCE_ARRAY(nw_if_cache);
+  ANNOUNCE_ARRAY(nw_local_cache);
+  ANNOUNCE_VARIABLE(nw_live);
   ANNOUNCE(nw_scratch);
   ANNOUNCE_OUTER(nw_policy);
   ANNOUNCE_OUTER(nw_rule_counter);
@@ -46,9 +48,9 @@ void program_announce_maps(void) {
   ANNOUNCE(nw_ct_bucket);
   ANNOUNCE(nw_ct_hint);
   ANNOUNCE(nw_ct_new);
-  ANNOUNCE(nw_ct_state);
+  ANNOUNCE_VARIABLE(nw_ct_state);
   ANNOUNCE(nw_fragment);
   ANNOUNCE_OUTER(nw_counter);
   ANNOUNCE(nw_ct_counter);
-  ANNOUNCE(nw_event_state);
+  ANNOUNCE_VARIABLE(nw_event_state);
 }

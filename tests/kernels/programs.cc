@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/nodewall.skel.h"
+#include "kernel/skeleton.h"
 
 namespace {
 

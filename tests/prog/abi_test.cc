@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/nodewall.skel.h"
+#include "kernel/skeleton.h"
 #include "maps/conntrack.h"
 #include "maps/counters.h"
 #include "maps/endpoint.h"
@@ -110,17 +110,17 @@ TEST_CASE("keys and values of the maps have the sizes of their structs", "[abi]"
     std::size_t key, value;
   };
   const auto& maps = skeleton->maps;
-  for (const auto& [map, key, value] : {Sizes{maps.nw_stamp, 4, sizeof(nw_stamp)}, Sizes{maps.nw_settings, 4, sizeof(nw_settings)},
-                                        Sizes{maps.nw_failsafe, 4, sizeof(nw_failsafe_word)},
+  for (const auto& [map, key, value] : {Sizes{maps.nw_stamp, 4, sizeof(nw_stamp)}, Sizes{maps.data_nw_settings, 4, sizeof(nw_settings)},
+                                        Sizes{maps.data_nw_failsafe, 4, sizeof(nw_failsafe_word) * NW_FAILSAFE_WORDS},
                                         Sizes{maps.nw_failsafe_net, sizeof(nw_failsafe_key), 1},
                                         Sizes{maps.nw_interface, 4, sizeof(nw_interface)}, Sizes{maps.nw_local, sizeof(nw_addr), 4},
-                                        Sizes{maps.nw_if_cache, 4, 8}, Sizes{maps.nw_local_cache, 4, sizeof(nw_cached_local)},
-                                        Sizes{maps.nw_live, 4, sizeof(nw_live)},
+                                        Sizes{maps.data_nw_if_cache, 4, 8 * NW_CACHE_LINES}, Sizes{maps.data_nw_local_cache, 4, sizeof(nw_cached_local) * NW_CACHE_LINES},
+                                        Sizes{maps.data_nw_live, 4, sizeof(nw_live)},
                                         Sizes{maps.nw_ct, sizeof(nw_ct_key), sizeof(nw_ct_entry)},
                                         Sizes{maps.nw_ct_line, 4, sizeof(nw_ct_slot)}, Sizes{maps.nw_ct_new, 4, sizeof(nw_ct_slot)},
-                                        Sizes{maps.nw_ct_bucket, 4, sizeof(nw_ct_bucket)}, Sizes{maps.nw_ct_hint, 4, 8}, Sizes{maps.nw_ct_state, 4, sizeof(nw_ct_state)},
+                                        Sizes{maps.nw_ct_bucket, 4, sizeof(nw_ct_bucket)}, Sizes{maps.nw_ct_hint, 4, 8}, Sizes{maps.data_nw_ct_state, 4, sizeof(nw_ct_state)},
                                         Sizes{maps.nw_fragment, sizeof(nw_fragment_key), 8},
-                                        Sizes{maps.nw_recorded, 4, sizeof(nw_recorded)}}) {
+                                        Sizes{maps.data_nw_recorded, 4, sizeof(nw_recorded)}}) {
     CAPTURE(bpf_map__name(map));
     CHECK(bpf_map__key_size(map) == key);
     CHECK(bpf_map__value_size(map) == value);

@@ -5,11 +5,14 @@
 #include <fcntl.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/fd.h"
 #include "lab.h"
@@ -41,13 +44,27 @@ inline void confirm(Lab& lab, std::uint32_t flow) {
   REQUIRE(reason_of(lab, Hook::tc_ingress, query(flow)) == kKnown);
 }
 
-// A map of the one datapath that this process has.
+// Puts a value in its place in a variable of the programs, which is an array of such values.
+template <typename Value>
+bool put_in(const nodewall::Fd& variable, std::uint32_t index, const Value& value) {
+  bpf_map_info info{};
+  __u32 size = sizeof(info);
+  if (bpf_map_get_info_by_fd(variable.get(), &info, &size) != 0 || (index + 1) * sizeof(value) > info.value_size) return false;
+  std::vector<std::uint8_t> all(info.value_size);
+  const __u32 zero = 0;
+  if (bpf_map_lookup_elem(variable.get(), &zero, all.data()) != 0) return false;
+  std::memcpy(&all[index * sizeof(value)], &value, sizeof(value));
+  return bpf_map_update_elem(variable.get(), &zero, all.data(), BPF_ANY) == 0;
+}
+
+// A map of the one datapath that this process has. The kernel keeps 15 bytes of a name.
 inline nodewall::Fd own_map(std::string_view name) {
+  const auto variable = (".data." + std::string(name)).substr(0, BPF_OBJ_NAME_LEN - 1);
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     bpf_map_info info{};
     __u32 size = sizeof(info);
     const int fd = std::atoi(entry.path().filename().c_str());
-    if (bpf_map_get_info_by_fd(fd, &info, &size) == 0 && name == info.name) return nodewall::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (bpf_map_get_info_by_fd(fd, &info, &size) == 0 && (name == info.name || variable == info.name)) return nodewall::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   }
   FAIL("no map is called " << name);
   return {};

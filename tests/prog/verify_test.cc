@@ -9,6 +9,7 @@
 #include <cstring>
 #include <set>
 
+#include "flows.h"
 #include "node.h"
 #include "verify_bench.h"
 
@@ -349,7 +350,7 @@ TEST_CASE("the tables of a kernel are read back, and one entry that somebody wro
   SECTION("a word of failsafe ports") {
     const nw_failsafe_word word{.any = 1, .nets = 0};
     const auto at = nw_failsafe_index(NW_INGRESS, 0, 6400);
-    REQUIRE(bpf_map_update_elem(map("nw_failsafe").get(), &at, &word, BPF_ANY) == 0);
+    REQUIRE(put_in(map("nw_failsafe"), at, word));
     CHECK(found_in(look(), "failsafe"));
   }
   SECTION("a failsafe network") {
@@ -374,7 +375,7 @@ TEST_CASE("the tables of a kernel are read back, and one entry that somebody wro
     std::memcpy(line.address.bytes, Address::v4(0x08080808).bytes.data(), 16);
     line.flags = NW_LOCAL_ADDRESS;
     const auto at = nw_local_line(&line.address);
-    REQUIRE(bpf_map_update_elem(map("nw_local_cache").get(), &at, &line, BPF_ANY) == 0);
+    REQUIRE(put_in(map("nw_local_cache"), at, line));
     CHECK(found_in(look(), "cached addresses"));
   }
   SECTION("a line of the cache that hides a local address") {
@@ -382,14 +383,13 @@ TEST_CASE("the tables of a kernel are read back, and one entry that somebody wro
     std::memcpy(address.bytes, bench.tables.small.local_addresses.begin()->first.bytes.data(), 16);
     const nw_cached_local line{.address = {}, .flags = NW_LOCAL_WHOLE, .pad = {}};
     const auto at = nw_local_line(&address);
-    REQUIRE(bpf_map_update_elem(map("nw_local_cache").get(), &at, &line, BPF_ANY) == 0);
+    REQUIRE(put_in(map("nw_local_cache"), at, line));
     CHECK(found_in(look(), "cached addresses"));
   }
   SECTION("a cached interface") {
     const auto& [ifindex, entry] = *bench.tables.interfaces.begin();
-    const auto at = nw_interface_line(ifindex);
     const auto word = nw_interface_word(ifindex, &entry) ^ 1ULL << 32;
-    REQUIRE(bpf_map_update_elem(map("nw_if_cache").get(), &at, &word, BPF_ANY) == 0);
+    REQUIRE(put_in(map("nw_if_cache"), nw_interface_line(ifindex), word));
     CHECK(found_in(look(), "cached interfaces"));
   }
   SECTION("an interface") {

@@ -168,6 +168,7 @@ class Datapath {
 
 // Takes everything off that is pinned under pin_dir: links first, then maps. Works without open(), on any version's pins.
 Status remove_pinned(const std::string& pin_dir);
+std::string_view map_name(std::string_view name);  // without the section of a map that is a variable of the programs
 bool is_pinned_map(std::string_view name);  // a map of the programs that outlives the process
 
 // The bpffs at /sys/fs/bpf, as this process sees it or else as PID 1 or a process that began this one does (`ip netns exec` hides it). The

@@ -38,7 +38,7 @@ Result<EventBatch> Datapath::read_events(std::size_t most) {
 Result<nw_event_state> Datapath::event_state() const {
   constexpr __u32 kZero = 0;
   nw_event_state state{};
-  if (bpf_map_lookup_elem(state_->map(state_->skeleton->maps.nw_event_state), &kZero, &state) != 0)
+  if (bpf_map_lookup_elem(state_->map(state_->skeleton->maps.data_nw_event_state), &kZero, &state) != 0)
     return fail(errno_error("read the state of events", errno));
   return state;
 }

@@ -53,7 +53,7 @@ Result<std::size_t> Datapath::set_interfaces(const std::map<std::uint32_t, nw_in
   if (auto settled = settle(); !settled) return fail(settled.error());
   for (const auto& [ifindex, entry] : by_ifindex)
     if (auto done = state_->reserve_counters(entry.counter); !done) return fail(done.error());
-  const auto mapped = Mapped::writable(state_->map(state_->skeleton->maps.nw_if_cache), sizeof(InterfaceWords));
+  const auto mapped = Mapped::writable(state_->map(state_->skeleton->maps.data_nw_if_cache), sizeof(InterfaceWords));
   if (!mapped) return fail(mapped.error());
   auto* words = mapped->as<std::uint64_t>();
   const auto wanted = cache_of(by_ifindex);
@@ -68,7 +68,7 @@ Result<std::size_t> Datapath::set_interfaces(const std::map<std::uint32_t, nw_in
 
 Status Datapath::State::put_interface(std::uint32_t ifindex, const nw_interface& entry) {
   if (auto done = reserve_counters(entry.counter); !done) return done;
-  const auto mapped = Mapped::writable(map(skeleton->maps.nw_if_cache), sizeof(InterfaceWords));
+  const auto mapped = Mapped::writable(map(skeleton->maps.data_nw_if_cache), sizeof(InterfaceWords));
   if (!mapped) return fail(mapped.error());
   auto& word = mapped->as<std::uint64_t>()[nw_interface_line(ifindex)];
   store(word, 0);
@@ -80,7 +80,7 @@ Status Datapath::State::put_interface(std::uint32_t ifindex, const nw_interface&
 Result<std::size_t> Datapath::set_local_addresses(const std::map<Address, std::uint32_t>& address_to_flags) {
   LocalTable table;
   for (const auto& [address, flags] : address_to_flags) table[to_addr(address)] = flags;
-  const auto mapped = Mapped::writable(state_->map(state_->skeleton->maps.nw_local_cache), sizeof(LocalLines));
+  const auto mapped = Mapped::writable(state_->map(state_->skeleton->maps.data_nw_local_cache), sizeof(LocalLines));
   if (!mapped) return fail(mapped.error());
   auto* lines = mapped->as<nw_cached_local>();
   const auto wanted = cache_of(table);

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstring>
 
@@ -96,14 +97,21 @@ Status write_stamp(int map) {
 
 }  // namespace
 
+std::string_view map_name(std::string_view name) {
+  constexpr std::string_view kVariables = ".data.";
+  return name.starts_with(kVariables) ? name.substr(kVariables.size()) : name;
+}
+
 bool is_pinned_map(std::string_view name) {
-  // What programs note for themselves or for a test run is of one process, and its layout of one build.
-  return name.starts_with("nw_") && name.find('.') == name.npos && name != "nw_recorded" && name != "nw_scratch";
+  // What programs note for themselves or for a test run is of one process, and its layout of one build. The kernel cuts names off.
+  constexpr std::string_view kOfOneProcess[] = {"nw_recorded", "nw_scratch"};
+  name = map_name(name);
+  return name.starts_with("nw_") && std::ranges::none_of(kOfOneProcess, [&](std::string_view whole) { return whole.starts_with(name); });
 }
 
 namespace {
 
-std::string map_path(const DatapathOptions& options, const char* name) { return maps_dir(options.pin_dir) + "/" + name; }
+std::string map_path(const DatapathOptions& options, std::string_view name) { return maps_dir(options.pin_dir) + "/" + std::string(name); }
 
 // A table of flows of another size is made again, with its entries. The old one is `nw_ct` until the new one, pinned as nw_ct_next, has
 // them all; then it is nw_ct_old until no program uses it (finish_resize). So a process that ends on the way loses no flow.
@@ -200,7 +208,7 @@ Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted) {
   if (pinned) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton->obj) {
-      if (is_pinned_map(bpf_map__name(map))) bpf_map__set_pin_path(map, map_path(options, bpf_map__name(map)).c_str());
+      if (const std::string_view name = bpf_map__name(map); is_pinned_map(name)) bpf_map__set_pin_path(map, map_path(options, map_name(name)).c_str());
     }
     if (auto resized = resize_conntrack(options, skeleton.get(), old_flows); !resized) return fail(resized.error());
   }
@@ -269,14 +277,14 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
   state->skeleton = std::move(*skeleton);
   if (!state->pinned()) {
     void* page = mmap(nullptr, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), PROT_READ, MAP_SHARED,
-                      bpf_map__fd(state->skeleton->maps.nw_recorded), 0);
+                      bpf_map__fd(state->skeleton->maps.data_nw_recorded), 0);
     if (page == MAP_FAILED) return fail(errno_error("map nw_recorded", errno));
     state->recorded = static_cast<nw_recorded*>(page);
   }
   const auto& maps = state->skeleton->maps;
   auto flows = (options.inspect ? FlowTable::read_only : FlowTable::writable)(
       {.slots = state->map(maps.nw_ct_new), .buckets = state->map(maps.nw_ct_bucket), .hints = state->map(maps.nw_ct_hint),
-       .state = state->map(maps.nw_ct_state), .bucket_count = bpf_map__max_entries(maps.nw_ct_bucket)});
+       .state = state->map(maps.data_nw_ct_state), .bucket_count = bpf_map__max_entries(maps.nw_ct_bucket)});
   if (!flows) return fail(flows.error());
   state->flows.emplace(std::move(*flows));
   auto lines = (options.inspect ? FlowLines::read_only : FlowLines::writable)(state->map(maps.nw_ct_line), bpf_map__max_entries(maps.nw_ct_line));

@@ -74,7 +74,7 @@ Result<std::vector<nw_line>> copy_of_bank(std::span<const Chunk> chunks) {
 
 Result<nw_live> Datapath::State::live() const {
   nw_live live{};
-  if (bpf_map_lookup_elem(map(skeleton->maps.nw_live), &kZero, &live) != 0) return fail(errno_error("read which policy is live", errno));
+  if (bpf_map_lookup_elem(map(skeleton->maps.data_nw_live), &kZero, &live) != 0) return fail(errno_error("read which policy is live", errno));
   live.bank &= NW_BANKS - 1;  // as the programs read it: a damaged word is written anew by the next policy
   return live;
 }
@@ -123,7 +123,7 @@ Status Datapath::State::fit_chunks(std::uint32_t bank, std::size_t count) {
 
 // One store: a packet sees the old policy or the new one.
 Status Datapath::State::go_live(const nw_live& next) {
-  const auto mapped = Mapped::writable(map(skeleton->maps.nw_live), sizeof(nw_live));
+  const auto mapped = Mapped::writable(map(skeleton->maps.data_nw_live), sizeof(nw_live));
   if (!mapped) return fail(std::move(mapped.error()).in("make the policy image live"));
   std::uint64_t word = 0;
   static_assert(sizeof(word) == sizeof(next));

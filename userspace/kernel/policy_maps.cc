@@ -1,7 +1,9 @@
 // The small maps of desired state.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
+#include "kernel/mapped.h"
 #include "kernel/state.h"
 #include "kernel/sync.h"
 
@@ -51,12 +53,18 @@ FailsafeMaps failsafe_maps(const std::vector<FailsafeEntry>& entries) {
   return maps;
 }
 
+using FailsafeWords = std::array<nw_failsafe_word, NW_FAILSAFE_WORDS>;
+
 Result<std::size_t> write_words(int fd, const std::vector<nw_failsafe_word>& words) {
+  const auto mapped = Mapped::writable(fd, sizeof(FailsafeWords));
+  if (!mapped) return fail(Error(mapped.error()).in("write failsafe ports"));
+  auto& present = *mapped->as<FailsafeWords>();
   std::size_t writes = 0;
-  for (__u32 i = 0; i < NW_FAILSAFE_WORDS; ++i) {
-    nw_failsafe_word now{};
-    if (bpf_map_lookup_elem(fd, &i, &now) == 0 && std::memcmp(&now, &words[i], sizeof(now)) == 0) continue;
-    if (bpf_map_update_elem(fd, &i, &words[i], BPF_ANY) != 0) return fail(errno_error("write failsafe ports", errno));
+  for (std::size_t i = 0; i < present.size(); ++i) {
+    auto& now = present[i];
+    if (std::memcmp(&now, &words[i], sizeof(now)) == 0) continue;
+    __atomic_store_n(&now.nets, words[i].nets, __ATOMIC_RELEASE);
+    __atomic_store_n(&now.any, words[i].any, __ATOMIC_RELEASE);
     ++writes;
   }
   return writes;
@@ -75,8 +83,14 @@ Cidr net_of(const nw_failsafe_key& key) {
 
 }  // namespace
 
+Result<std::vector<nw_failsafe_word>> Datapath::State::failsafe_words() const {
+  std::vector<nw_failsafe_word> words(NW_FAILSAFE_WORDS);
+  if (bpf_map_lookup_elem(map(skeleton->maps.data_nw_failsafe), &kZero, words.data()) != 0) return fail(errno_error("read failsafe ports", errno));
+  return words;
+}
+
 Result<std::size_t> Datapath::set_settings(const nw_settings& settings) {
-  const int fd = state_->map(state_->skeleton->maps.nw_settings);
+  const int fd = state_->map(state_->skeleton->maps.data_nw_settings);
   nw_settings now{};
   if (bpf_map_lookup_elem(fd, &kZero, &now) == 0 && std::memcmp(&now, &settings, sizeof(now)) == 0) return 0;
   if (bpf_map_update_elem(fd, &kZero, &settings, BPF_ANY) != 0) return fail(errno_error("write settings", errno));
@@ -86,7 +100,7 @@ Result<std::size_t> Datapath::set_settings(const nw_settings& settings) {
 Result<std::size_t> Datapath::set_failsafe(const std::vector<FailsafeEntry>& entries) {
   const auto wanted = failsafe_maps(entries);
   const int nets = state_->map(state_->skeleton->maps.nw_failsafe_net);
-  const int words = state_->map(state_->skeleton->maps.nw_failsafe);
+  const int words = state_->map(state_->skeleton->maps.data_nw_failsafe);
   // A port that is narrowed to nets has its nets before its bit moves.
   std::size_t writes = 0;
   // A trie answers a look-up with a shorter prefix too: only its keys tell what is there.
@@ -115,10 +129,10 @@ Result<std::size_t> Datapath::set_failsafe(const std::vector<FailsafeEntry>& ent
 
 Result<std::vector<FailsafeEntry>> Datapath::failsafe() const {
   std::vector<FailsafeEntry> entries;
+  const auto words = state_->failsafe_words();
+  if (!words) return fail(words.error());
   for (__u32 i = 0; i < NW_FAILSAFE_WORDS; ++i) {
-    nw_failsafe_word word{};
-    if (bpf_map_lookup_elem(state_->map(state_->skeleton->maps.nw_failsafe), &i, &word) != 0)
-      return fail(errno_error("read failsafe ports", errno));
+    const auto& word = (*words)[i];
     for (unsigned bit = 0; bit < 64; ++bit)
       if ((word.any >> bit & 1) != 0)
         entries.push_back({.direction = i >> 11, .is_udp = (i >> 10 & 1) != 0, .port = static_cast<std::uint16_t>((i & 1023) * 64 + bit), .net = {}});

@@ -48,19 +48,18 @@ Result<SmallMaps> Datapath::read_small_maps() const {
   const auto& maps = state_->skeleton->maps;
   constexpr __u32 kZero = 0;
   SmallMaps read;
-  if (bpf_map_lookup_elem(state_->map(maps.nw_settings), &kZero, &read.settings) != 0)
+  if (bpf_map_lookup_elem(state_->map(maps.data_nw_settings), &kZero, &read.settings) != 0)
     return fail(errno_error("read settings", errno));
-  read.failsafe_words.resize(NW_FAILSAFE_WORDS);
-  for (__u32 i = 0; i < NW_FAILSAFE_WORDS; ++i)
-    if (bpf_map_lookup_elem(state_->map(maps.nw_failsafe), &i, &read.failsafe_words[i]) != 0)
-      return fail(errno_error("read failsafe ports", errno));
+  auto words = state_->failsafe_words();
+  if (!words) return fail(words.error());
+  read.failsafe_words = std::move(*words);
   auto nets = map_entries<nw_failsafe_key, __u8>(state_->map(maps.nw_failsafe_net));
   if (!nets) return fail(std::move(nets.error()).in("read failsafe nets"));
   read.failsafe_nets.assign(nets->begin(), nets->end());
   const auto local = map_entries<nw_addr, __u32>(state_->map(maps.nw_local));
   if (!local) return fail(local.error());
   for (const auto& [key, flags] : *local) read.local_addresses.emplace(address_of(key), flags);
-  if (auto done = read_caches(state_->map(maps.nw_if_cache), state_->map(maps.nw_local_cache), read); !done) return fail(done.error());
+  if (auto done = read_caches(state_->map(maps.data_nw_if_cache), state_->map(maps.data_nw_local_cache), read); !done) return fail(done.error());
   return read;
 }
 

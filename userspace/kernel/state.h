@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "bpf/nodewall.skel.h"
 #include "kernel/datapath.h"
 #include "kernel/flow_lines.h"
 #include "kernel/flow_table.h"
+#include "kernel/skeleton.h"
 
 namespace nodewall::kernel {
 
@@ -71,6 +71,7 @@ struct Datapath::State {
   Status write_standby(std::uint32_t bank, std::span<const nw_line> lines, const std::optional<std::vector<LineRange>>& lacks);
   Status go_live(const nw_live& next);
   Status put_interface(std::uint32_t ifindex, const nw_interface& entry);  // interface_maps.cc
+  [[nodiscard]] Result<std::vector<nw_failsafe_word>> failsafe_words() const;  // policy_maps.cc
   Status for_each_flow(const std::function<void(const nw_ct_key&, FlowTable::In)>& flow) const;  // conntrack.cc
   Status hint_flows();
   Status free_lines();

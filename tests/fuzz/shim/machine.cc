@@ -44,6 +44,7 @@ struct Table {
   std::uint32_t most = 0;
   std::vector<Entry> entries;         // of hash tables and tries, oldest first
   std::vector<Block> cells;           // of arrays; one exists once it was asked for
+  std::uint8_t* variable = nullptr;   // or where they are in the programs
   std::vector<std::uint32_t> in_use;  // which of them
   std::vector<std::unique_ptr<Table>> inners;  // of an array of maps
   std::vector<Table*> places;                  // its entries
@@ -80,6 +81,7 @@ void* array_lookup(Table& table, const void* key) {
   std::uint32_t index = 0;
   std::memcpy(&index, key, sizeof(index));
   if (index >= table.most) return nullptr;
+  if (table.variable != nullptr) return table.variable + std::size_t{index} * table.value_size;
   if (table.cells.empty()) table.cells.resize(table.most);
   auto& cell = table.cells[index];
   if (!cell) {
@@ -146,6 +148,11 @@ void machine_map(const void* map, __u32 type, __u32 key_size, __u32 value_size, 
   tables().push_back(std::move(table));
 }
 
+void machine_variable(void* variable, __u32 value_size, __u32 most) {
+  machine_map(variable, BPF_MAP_TYPE_ARRAY, sizeof(__u32), value_size, most);
+  table_of(variable).variable = static_cast<std::uint8_t*>(variable);
+}
+
 void* machine_add_inner(const void* map, __u32 value_size, __u32 most) {
   auto inner = std::make_unique<Table>();
   inner->type = BPF_MAP_TYPE_ARRAY;
@@ -166,6 +173,7 @@ void machine_put_inner(const void* map, __u32 index, const void* inner) {
 
 void machine_reset(const void* map) {
   auto& table = table_of(map);
+  if (table.variable != nullptr) std::memset(table.variable, 0, std::size_t{table.value_size} * table.most);
   table.entries.clear();
   for (const auto index : table.in_use) table.cells[index].reset();
   table.in_use.clear();

@@ -30,6 +30,8 @@ struct machine_context {
 
 /* To prepare a machine. */
 void machine_map(const void *map, __u32 type, __u32 key_size, __u32 value_size, __u32 most);
+/* A variable of the programs, as user space sees it: an array of one entry, or of `most` values of value_size where it is an array. */
+void machine_variable(void *variable, __u32 value_size, __u32 most);
 /* One more inner map for an array of maps: `most` values of value_size; and the one that programs find at an entry, null: none. */
 void *machine_add_inner(const void *map, __u32 value_size, __u32 most);
 void machine_put_inner(const void *map, __u32 index, const void *inner);
