@@ -163,6 +163,20 @@ static __always_inline int ct_is_over(const struct nw_ct_entry *entry) {
   return (entry->flags & (NW_CT_RST | NW_CT_REVOKED)) || (entry->flags & fins) == fins;
 }
 
+/* A flow is likely to begin: its bucket is asked for while policy still is. A store waits for no memory, as a load would; the word means nothing. */
+NW_GLOBAL int conntrack_expect(const struct packet *packet) {
+  struct nw_ct_key key;
+  struct ct_place place = {};
+  struct nw_ct_bucket *bucket;
+
+  if (!packet) return 0;
+  ct_key(packet, &key);
+  if (!ct_reach(&key, &place)) return 0;
+  bucket = ct_bucket(&place);
+  if (bucket) *(volatile __u32 *)&bucket->expected = 0;
+  return 0;
+}
+
 /* A first packet was allowed. `flags`: NW_CT_FAILSAFE, NW_CT_FORWARDED. */
 NW_GLOBAL int conntrack_open(const struct packet *packet, __u32 flags, __u32 rule, __u32 generation) {
   struct nw_ct_key key;

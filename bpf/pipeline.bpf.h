@@ -25,7 +25,11 @@ struct scratch {
   struct packet quoted; /* of an ICMP error */
   struct judgement judgement;
   struct scene scene;
+  __u32 openings; /* of packets before: up by one for each flow that policy let begin, down for each that it did not */
 };
+
+#define MOST_OPENINGS 3U
+#define EXPECTS_OPENING 2U
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -176,9 +180,32 @@ static __always_inline void judge_known(struct judgement *judgement) {
   judgement->answer.counter = NW_NO_COUNTER;
 }
 
+/* Policy and a packet of no flow. What came of those before it says what to expect: floods of denied packets wait for no bucket. */
+static __always_inline void judge_first(struct scratch *scratch) {
+  const struct packet *packet = &scratch->packet;
+  const struct scene *scene = &scratch->scene;
+  struct judgement *judgement = &scratch->judgement;
+  __u32 openings = scratch->openings;
+
+  if (!scene->untracked) {
+    if (openings >= EXPECTS_OPENING) conntrack_expect(packet);
+    ask(packet, scene, judgement);
+  }
+  refuse_spoofed(packet, scene, judgement);
+  if (verdict_of(&judgement->answer) == NW_ALLOW) {
+    if (openings < MOST_OPENINGS) scratch->openings = openings + 1;
+    conntrack_open(packet, packet->forwarded ? NW_CT_FORWARDED : 0, judgement->answer.counter, scene->live.generation);
+  } else if (openings) {
+    scratch->openings = openings - 1;
+  }
+}
+
 /* Conntrack and policy. Fills the judgement. */
-static __always_inline void judge_flow(const struct packet *packet, const struct scene *scene, struct judgement *judgement) {
-  __u32 state, flags;
+static __always_inline void judge_flow(struct scratch *scratch) {
+  const struct packet *packet = &scratch->packet;
+  const struct scene *scene = &scratch->scene;
+  struct judgement *judgement = &scratch->judgement;
+  __u32 state;
 
   /* One image answers for all stages, so the later ones are asked along with the untracked one. */
   if (scene->untracked) {
@@ -210,14 +237,10 @@ static __always_inline void judge_flow(const struct packet *packet, const struct
     }
     return;
   }
-  if (state != CT_NEW) {
+  if (state == CT_NEW)
+    judge_first(scratch);
+  else
     judge_again(packet, scene, state, scene->untracked, judgement);
-    return;
-  }
-  if (!scene->untracked) ask(packet, scene, judgement);
-  refuse_spoofed(packet, scene, judgement);
-  flags = packet->forwarded ? NW_CT_FORWARDED : 0;
-  if (verdict_of(&judgement->answer) == NW_ALLOW) conntrack_open(packet, flags, judgement->answer.counter, scene->live.generation);
 }
 
 /* ICMP errors have no flow of their own. Where no chain is about forwarded traffic, those about it are open. */
@@ -265,7 +288,7 @@ static __always_inline void judge_packet(void *ctx, __u32 is_xdp, struct scratch
   if (packet->is_icmp_error)
     judge_icmp_error(ctx, is_xdp, scratch);
   else
-    judge_flow(packet, scene, judgement);
+    judge_flow(scratch);
   if (packet->first_fragment) fragment_first(packet, verdict_of(&judgement->answer) == NW_ALLOW);
 }
 

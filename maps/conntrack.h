@@ -105,7 +105,8 @@ static inline const nw_ct_line_word *nw_ct_word_in(const struct nw_ct_key *key) 
 struct nw_ct_bucket {
   __u32 tags[NW_CT_SIDES][NW_CT_WAYS];
   __u32 turn[NW_CT_SIDES]; /* the way that is given up next */
-  __u32 pad[6];
+  __u32 expected;          /* 0; written to have the line at hand */
+  __u32 pad[5];
 };
 NW_ASSERT_SIZE(struct nw_ct_bucket, 64);
 

@@ -59,7 +59,7 @@ std::vector<Layout> layouts() {
         MEMBER(nw_ct_entry, ifindex), MEMBER(nw_ct_entry, flags)}},
       {"nw_ct_slot", sizeof(nw_ct_slot), {MEMBER(nw_ct_slot, key), MEMBER(nw_ct_slot, entry)}},
       {"nw_ct_bucket", sizeof(nw_ct_bucket),
-       {MEMBER(nw_ct_bucket, tags), MEMBER(nw_ct_bucket, turn), MEMBER(nw_ct_bucket, pad)}},
+       {MEMBER(nw_ct_bucket, tags), MEMBER(nw_ct_bucket, turn), MEMBER(nw_ct_bucket, expected), MEMBER(nw_ct_bucket, pad)}},
       {"nw_ct_state", sizeof(nw_ct_state), {MEMBER(nw_ct_state, secret), MEMBER(nw_ct_state, hint), MEMBER(nw_ct_state, mask), MEMBER(nw_ct_state, pad)}},
       {"nw_fragment_key", sizeof(nw_fragment_key),
        {MEMBER(nw_fragment_key, source), MEMBER(nw_fragment_key, destination), MEMBER(nw_fragment_key, id),
