@@ -2,7 +2,7 @@
 """The shape of a packet's cost: it does not grow with the policy, and stays within reach of a program that does nothing.
 
     shape.py NODEWALL-BENCH     measures; exit 1 when the shape is broken in three measurements one after the other, when a packet reads more of a large
-                                policy than of a small one, or when `node` has not all its rows
+                                policy than of a small one, or when `node` and the programs written by hand have not all their rows
 
 The margins are far from what is measured on an idle machine (bench/README.md): what crosses them three times is no noise. Needs root.
 """
@@ -75,6 +75,16 @@ def node_faults(bench):
     return wrong
 
 
+def stateless_faults(bench):
+    """Of the programs written by hand: the bench shows the verdict of each, and times it."""
+    wanted = {("xdp-list", "acl", 4), ("xdp-list", "fw", 4), ("xdp-trie", "set", 4), ("xdp-trie", "set", 6)}
+    answer = subprocess.run([bench, "pktrate", "--workloads", "acl", "fw", "set", "--sizes", "100", "--set-sizes", "100", "--engines", "xdp-list", "xdp-trie", "--families", "4", "6",
+                             "--traffic", "denied", "last", "--rounds", "1", "--milliseconds", "20", "--json", "--quiet"], stdout=subprocess.PIPE, check=True, timeout=600)
+    found = {(row["engine"], row["scenario"], row["family"], row["what"]) for row in json.loads(answer.stdout)["rows"]}
+    return [f"pktrate: no row of {engine}, {scenario}, IPv{family}, {what}" for engine, scenario, family in sorted(wanted) for what in ("denied", "last")
+            if (engine, scenario, family, what) not in found]
+
+
 def line_faults(bench):
     """A count: the same on every machine."""
     answer = subprocess.run([bench, "lines", "--workloads", "acl", "set", "--sizes", "10000", "--set-sizes", "100000", "--families", "4", "6", "--json",
@@ -88,7 +98,7 @@ def main():
     if len(sys.argv) != 2:
         print(__doc__.strip(), file=sys.stderr)
         return 2
-    if wrong := line_faults(sys.argv[1]) + node_faults(sys.argv[1]):
+    if wrong := line_faults(sys.argv[1]) + node_faults(sys.argv[1]) + stateless_faults(sys.argv[1]):
         print(*(f"BROKEN: {line}" for line in wrong), sep="\n")
         return 1
     for attempt in range(TRIES):

@@ -23,7 +23,7 @@ struct Look {
 // Ours in blue, ceilings in grey and dashed, peers in other hues; told apart also by those who see few colours.
 constexpr Look kLooks[] = {{"nodewall-xdp", "#0059a8", ""}, {"nodewall-tcx", "#3fa0e0", ""},   {"nodewall", "#0059a8", ""},  {"empty-xdp", "#5c5c5c", "6 4"}, {"read-xdp", "#5c5c5c", "2 3"},
                            {"empty-tc", "#9a9a9a", "6 4"},  {"nft-list", "#d1480b", ""},       {"nft-set", "#e69f00", ""},   {"nft-concat", "#a87900", "2 3"},
-                           {"iptables", "#b0307c", ""},     {"ipset", "#7a4fa3", ""},          {"bpfilter", "#00805c", ""},  {"none", "#5c5c5c", "6 4"}};
+                           {"iptables", "#b0307c", ""},     {"ipset", "#7a4fa3", ""},          {"bpfilter", "#00805c", ""},  {"xdp-list", "#5a9e1b", "2 3"}, {"xdp-trie", "#5a9e1b", ""},   {"none", "#5c5c5c", "6 4"}};
 
 const Look& look_of(const std::string& engine) {
   static constexpr Look kOther{"", "#1b1b1b", "1 3"};

@@ -155,11 +155,7 @@ Status fill(kernel::Datapath& datapath, const resolve::Resolved& resolved, const
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> install_empty(const std::string& engine, Lab& lab, const Setting& setting) {
-  const bool xdp = engine != "empty-tc", reads = engine == "read-xdp";
-  if (reads && setting.passes != Passes::none) return fail(Errc::not_found, engine + ": it drops everything");
-  const char* what = reads ? "_read" : setting.passes == Passes::none ? "_drop" : setting.passes == Passes::half ? "_half" : "_pass";
-  const int program = lab.program((xdp ? "xdp" : "tc") + std::string(what));
+Result<Fd> attach_ingress(const Lab& lab, int program, bool xdp) {
   int link = -1, error = 0;
   lab.node().inside([&] {
     DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts);
@@ -167,8 +163,18 @@ Result<std::unique_ptr<Engine>> install_empty(const std::string& engine, Lab& la
     link = bpf_link_create(program, static_cast<int>(lab.ifindex()), xdp ? BPF_XDP : kTcxIngress, &opts);
     error = errno;
   });
-  if (link < 0) return fail(errno_error("attach", error).in(engine));
-  return std::make_unique<Empty>(Fd(link), program, reads ? "a program that reads the EtherType and drops" : "a program that does nothing else");
+  if (link < 0) return fail(errno_error("attach", error));
+  return Fd(link);
+}
+
+Result<std::unique_ptr<Engine>> install_empty(const std::string& engine, Lab& lab, const Setting& setting) {
+  const bool xdp = engine != "empty-tc", reads = engine == "read-xdp";
+  if (reads && setting.passes != Passes::none) return fail(Errc::not_found, engine + ": it drops everything");
+  const char* what = reads ? "_read" : setting.passes == Passes::none ? "_drop" : setting.passes == Passes::half ? "_half" : "_pass";
+  const int program = lab.program((xdp ? "xdp" : "tc") + std::string(what));
+  auto link = attach_ingress(lab, program, xdp);
+  if (!link) return fail(std::move(link.error()).in(engine));
+  return std::make_unique<Empty>(std::move(*link), program, reads ? "a program that reads the EtherType and drops" : "a program that does nothing else");
 }
 
 Result<std::unique_ptr<Engine>> install_nodewall(const std::string& engine, Lab& lab, const Setting& setting) {
@@ -199,9 +205,11 @@ Result<std::unique_ptr<Engine>> install_nodewall(const std::string& engine, Lab&
 
 std::optional<std::string> refuses(const std::string& engine, const Workload& workload) {
   const bool is_set = !workload.set.empty();
-  const bool has_source_ports = std::ranges::any_of(workload.rules, [](const auto& rule) { return rule.source_ports.last - rule.source_ports.first < 65535; });
-  if ((engine == "nft-set" || engine == "ipset") && !is_set) return "";
-  if ((engine == "nft-list" || engine == "iptables" || engine == "nft-concat") && is_set) return "";
+  const bool has_source_ports = std::ranges::any_of(workload.rules, [](const auto& rule) { return !is_any(rule.source_ports); });
+  if ((engine == "nft-set" || engine == "ipset" || engine == "xdp-trie") && !is_set) return "";
+  if ((engine == "nft-list" || engine == "iptables" || engine == "nft-concat" || engine == "xdp-list") && is_set) return "";
+  if (engine == "xdp-list" && workload.family != Family::v4) return "IPv4 only here";
+  if (engine == "xdp-list" && workload.size > 1000) return "the kernel does not load a program of many thousands of comparisons";
   if (engine == "nft-list" && workload.size > 10000) return "a packet takes milliseconds beyond 10,000 rules, and nft minutes to load them";
   if (engine == "iptables" && workload.size > 10000) return "a packet takes milliseconds beyond 10,000 rules";
   if (engine == "nft-concat" && has_source_ports) return "its set has no room for source ports";
@@ -212,11 +220,13 @@ std::optional<std::string> refuses(const std::string& engine, const Workload& wo
   return std::nullopt;
 }
 
-bool at_driver(const std::string& engine) { return engine.starts_with("empty") || engine == "read-xdp" || engine.starts_with("nodewall") || engine == "bpfilter"; }
+bool at_xdp(const std::string& engine) { return engine.ends_with("-xdp") || engine.starts_with("xdp-") || engine == "bpfilter"; }
+bool at_driver(const std::string& engine) { return at_xdp(engine) || engine == "empty-tc" || engine == "nodewall-tcx"; }
 
 Result<std::unique_ptr<Engine>> install(const std::string& engine, Lab& lab, const Setting& setting) {
   if (engine.starts_with("empty") || engine == "read-xdp") return install_empty(engine, lab, setting);
   if (engine.starts_with("nodewall")) return install_nodewall(engine, lab, setting);
+  if (engine.starts_with("xdp-")) return install_stateless(engine, lab, setting);
   return install_peer(engine, lab, setting);
 }
 

@@ -7,6 +7,8 @@
 //   nft-set, nft-concat      nftables with a set, or a concatenated set of the rules; stateless
 //   iptables, ipset          iptables (legacy or nft, whatever the program is), with an ipset for sets; stateless
 //   bpfilter                 bfcli at XDP, if it is on the path
+//   xdp-list                 the rules as an XDP program, one comparison after another, as bpfilter compiles them; stateless, IPv4
+//   xdp-trie                 an XDP program with the set in the kernel's LPM trie, as bpfilter keeps it; stateless
 //
 // Peers keep no connection state here, which is to their advantage.
 #pragma once
@@ -48,11 +50,12 @@ struct Setting {
 };
 
 inline const std::vector<std::string> kEngines = {"empty-xdp", "read-xdp", "nodewall-xdp", "empty-tc", "nodewall-tcx", "nft-list", "nft-set",
-                                                  "nft-concat", "iptables",     "ipset",    "bpfilter"};
+                                                  "nft-concat", "iptables",     "ipset",    "bpfilter",     "xdp-list", "xdp-trie"};
 
 // Why the engine is not asked about such a workload: it has no form for it (empty text: nobody expects one), or does not load it in
 // reasonable time. Nothing: it is asked.
 std::optional<std::string> refuses(const std::string& engine, const Workload& workload);
+bool at_xdp(const std::string& engine);  // its hook
 // The engine's hook is XDP, or tc, and not the input chain further up.
 bool at_driver(const std::string& engine);
 // Errc::not_found when the machine does not have what it needs.
@@ -61,6 +64,8 @@ Result<std::unique_ptr<Engine>> install(const std::string& engine, Lab& lab, con
 // The parts, by file.
 Result<std::unique_ptr<Engine>> install_empty(const std::string& engine, Lab& lab, const Setting& setting);
 Result<std::unique_ptr<Engine>> install_nodewall(const std::string& engine, Lab& lab, const Setting& setting);
+Result<std::unique_ptr<Engine>> install_stateless(const std::string& engine, Lab& lab, const Setting& setting);
+Result<Fd> attach_ingress(const Lab& lab, int program, bool xdp);  // the link; goes with it
 Result<std::unique_ptr<Engine>> install_peer(const std::string& engine, Lab& lab, const Setting& setting);
 
 }  // namespace nodewall::bench

@@ -15,8 +15,6 @@ std::string ports_text(const model::PortRange& range, char between) {
   return fmt::format("{}{}{}", range.first, between, range.last);
 }
 
-bool is_any(const model::PortRange& range) { return range.first == 0 && range.last == 65535; }
-
 std::string any_net(const Workload& workload) { return workload.family == Family::v4 ? "0.0.0.0/0" : "::/0"; }
 
 std::string net_text(const std::optional<Cidr>& net, const Workload& workload) { return net ? to_string(*net) : any_net(workload); }

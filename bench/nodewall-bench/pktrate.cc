@@ -74,7 +74,7 @@ Status measure_once(const std::string& engine, Lab& lab, const Setting& setting,
 }
 
 std::string ceiling_of(const std::string& engine) {
-  return engine == "bpfilter" || engine.ends_with("-xdp") ? "empty-xdp" : "empty-tc";
+  return at_xdp(engine) ? "empty-xdp" : "empty-tc";
 }
 
 void add_rows(const Job& job, const Traffic& traffic, const Rates& rates, Report& report) {

@@ -38,7 +38,7 @@ std::vector<Part> parts(const Plan& plan) {
   const Sizes members = quick ? Sizes{100, 100000} : Sizes{100, 1000, 10000, 100000, 1000000};
   std::vector<Part> all;
   all.push_back({"flat", measure_pktrate, changed(plan, at_xdp, {"acl", "set"}, rules, members, {"denied"})});
-  all.push_back({"peers", measure_pktrate, changed(plan, {"nodewall-xdp", "nft-list", "nft-set", "bpfilter"}, {"acl", "set"}, {1000}, {100000}, {"denied"})});
+  all.push_back({"peers", measure_pktrate, changed(plan, {"nodewall-xdp", "nft-list", "nft-set", "xdp-list", "xdp-trie", "bpfilter"}, {"acl", "set"}, {1000}, {100000}, {"denied"})});
   all.push_back({"test runs", measure_datapath, changed(plan, ours, {"acl"}, {1000}, {}, {"denied", "established", "new"})});
   all.push_back({"on the wire", measure_pktrate, changed(plan, at_xdp, {"acl"}, {1000}, {}, {"established", "new"})});
   all.push_back({"IPv6", measure_pktrate, changed(plan, at_xdp, {"acl", "set"}, quick ? Sizes{100000} : Sizes{1000, 100000}, {100000}, {"denied"})});
@@ -125,6 +125,9 @@ void judge_packets(const Report& report, std::vector<Target>& out) {
   out.push_back(times_faster(report, at_least("nft-set", "over nftables with a set of 100,000", "times", 5, std::nullopt), "nft-set", "set", 100000));
   out.push_back(times_faster(report, at_least("bpfilter-rules", "over bpfilter with 1,000 rules", "times", 12, std::nullopt), "bpfilter", "acl", 1000));
   out.push_back(times_faster(report, at_least("bpfilter-set", "over bpfilter with a set of 100,000", "times", 1.0, 1.1), "bpfilter", "set", 100000));
+  // What bpfilter makes of them, on machines that do not have it.
+  out.push_back(times_faster(report, at_least("list-rules", "over an XDP program of 1,000 rules, one by one", "times", 12, std::nullopt), "xdp-list", "acl", 1000));
+  out.push_back(times_faster(report, at_least("trie-set", "over an XDP program with a trie of 100,000", "times", 1.0, 1.1), "xdp-trie", "set", 100000));
 }
 
 void judge_flows(const Report& report, std::vector<Target>& out) {

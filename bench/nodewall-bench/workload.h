@@ -28,6 +28,7 @@ struct PlainRule {
   model::PortRange source_ports{0, 65535};     // only with a protocol
   model::PortRange destination_ports{0, 65535};
 };
+inline bool is_any(const model::PortRange& range) { return range.first == 0 && range.last == 65535; }
 
 struct Workload {
   std::string name;
