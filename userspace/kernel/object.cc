@@ -212,7 +212,8 @@ Result<Skeleton> load_object(const DatapathOptions& options, bool& adopted) {
     }
     if (auto resized = resize_conntrack(options, skeleton.get(), old_flows); !resized) return fail(resized.error());
   }
-  if (nodewall_bpf__load(skeleton.get()) != 0) {
+  // Not the skeleton's own, which would map every variable to be written, also for a process that only reads.
+  if (bpf_object__load(skeleton->obj) != 0) {
     const int error = errno;
     if (warnings.text.find("parameter mismatch") != std::string::npos)
       return fail(foreign(options.pin_dir, "a pinned map has another shape"));
