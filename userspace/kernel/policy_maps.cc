@@ -63,6 +63,8 @@ Result<std::size_t> write_words(int fd, const std::vector<nw_failsafe_word>& wor
   for (std::size_t i = 0; i < present.size(); ++i) {
     auto& now = present[i];
     if (std::memcmp(&now, &words[i], sizeof(now)) == 0) continue;
+    // What stays open is in one of the two all the time.
+    __atomic_store_n(&now.any, now.any | words[i].any, __ATOMIC_RELEASE);
     __atomic_store_n(&now.nets, words[i].nets, __ATOMIC_RELEASE);
     __atomic_store_n(&now.any, words[i].any, __ATOMIC_RELEASE);
     ++writes;
