@@ -15,14 +15,6 @@
 #include "policy.h"
 #include "settings.h"
 
-#define NW_MAP_ARRAY(name_, value_, entries_) \
-  struct {                                    \
-    __uint(type, BPF_MAP_TYPE_ARRAY);         \
-    __uint(max_entries, entries_);            \
-    __type(key, __u32);                       \
-    __type(value, value_);                    \
-  } name_ SEC(".maps")
-
 #define NW_MAP_SHARED_ARRAY(name_, value_, entries_) \
   struct {                                           \
     __uint(type, BPF_MAP_TYPE_ARRAY);                \
@@ -37,7 +29,13 @@
 #define NW_VARIABLE(name_) name_ SEC(".data." #name_)
 #define NW_VARIABLES(name_, count_) name_[count_] SEC(".data." #name_)
 
-NW_MAP_ARRAY(nw_stamp, struct nw_stamp, 1);
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct nw_stamp);
+} nw_stamp SEC(".maps");
+
 struct nw_settings NW_VARIABLE(nw_settings);
 struct nw_failsafe_word NW_VARIABLES(nw_failsafe, NW_FAILSAFE_WORDS);
 

@@ -150,8 +150,8 @@ def check_reasons(tree):
 
 
 def check_maps(tree):
-    """The kernel cuts names of maps after 15 characters."""
-    found = 0
+    """The kernel cuts names of maps after 15 characters; what is left of a variable's, behind its section, tells it from others."""
+    found, variables = 0, {}
     for file in tree.files:
         if not file.startswith("bpf/"):
             continue
@@ -165,6 +165,14 @@ def check_maps(tree):
                 yield f"{file}: the name of the map {name} has {len(name)} characters, at most 15 are kept"
             if not name.startswith("nw_"):
                 yield f"{file}: the map {name} does not begin with nw_"
+        for name in re.findall(r"\bNW_VARIABLES?\((\w+)", tree.text(file)):
+            if name.endswith("_"):
+                continue
+            found += 1
+            if not name.startswith("nw_"):
+                yield f"{file}: the variable {name} does not begin with nw_"
+            if (other := variables.setdefault(f".data.{name}"[:15], name)) != name:
+                yield f"{file}: the kernel has one name for the variables {other} and {name}"
     if not found:
         yield "bpf/: no maps found"
 

@@ -66,6 +66,8 @@ BROKEN = [  # rule, file, its new text (None: deleted)
     ("reasons", "maps/verdict.h", ""),
     ("maps", "bpf/maps.bpf.h", '} nw_name_of_a_map SEC(".maps");\n'),
     ("maps", "bpf/maps.bpf.h", "NW_MAP_ARRAY(nw_name_of_a_map, x, 1);\n"),
+    ("maps", "bpf/maps.bpf.h", "struct x NW_VARIABLE(settings);\n"),
+    ("maps", "bpf/maps.bpf.h", "struct x NW_VARIABLE(nw_settings);\n__u64 NW_VARIABLES(nw_settin2, 4);\n"),
     ("maps", "bpf/maps.bpf.h", '} other SEC(".maps");\n'),
     ("maps", "bpf/maps.bpf.h", "int x;\n"),
     ("links", "docs/a.md", "[there](gone.md)\n"),

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel/datapath.h"
 #include "kernel/skeleton.h"
 #include "maps/conntrack.h"
 #include "maps/counters.h"
@@ -125,6 +126,12 @@ TEST_CASE("keys and values of the maps have the sizes of their structs", "[abi]"
     CHECK(bpf_map__key_size(map) == key);
     CHECK(bpf_map__value_size(map) == value);
   }
+}
+
+TEST_CASE("which maps outlive a process is known by their names, also as the kernel cuts them", "[abi]") {
+  for (const auto* name : {"nw_live", ".data.nw_live", ".data.nw_settin", ".data.nw_ct_sta"}) CHECK(nodewall::kernel::is_pinned_map(name));
+  for (const auto* name : {"nw_recorded", ".data.nw_recorded", ".data.nw_record", "nw_scratch", "nodewall.rodata", ".rodata"})
+    CHECK_FALSE(nodewall::kernel::is_pinned_map(name));
 }
 
 TEST_CASE("T-C4 the tables that strangers fill are seeded by the kernel", "[abi]") {
