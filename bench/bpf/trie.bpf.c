@@ -15,13 +15,14 @@ struct v6_key {
   __u8 address[16];
 };
 
-#define MEMBERS(name_, key_)                     \
-  struct {                                       \
-    __uint(type, BPF_MAP_TYPE_LPM_TRIE);         \
-    __uint(map_flags, BPF_F_NO_PREALLOC);        \
-    __uint(max_entries, 1); /* set when opened */ \
-    __type(key, key_);                           \
-    __type(value, __u8);                         \
+/* The number of entries is set when the object is opened. */
+#define MEMBERS(name_, key_)              \
+  struct {                                \
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);  \
+    __uint(map_flags, BPF_F_NO_PREALLOC); \
+    __uint(max_entries, 1);               \
+    __type(key, key_);                    \
+    __type(value, __u8);                  \
   } name_ SEC(".maps")
 
 MEMBERS(members_v4, struct v4_key);

@@ -209,7 +209,7 @@ std::optional<std::string> refuses(const std::string& engine, const Workload& wo
   if ((engine == "nft-set" || engine == "ipset" || engine == "xdp-trie") && !is_set) return "";
   if ((engine == "nft-list" || engine == "iptables" || engine == "nft-concat" || engine == "xdp-list") && is_set) return "";
   if (engine == "xdp-list" && workload.family != Family::v4) return "IPv4 only here";
-  if (engine == "xdp-list" && workload.size > 1000) return "the kernel does not load a program of many thousands of comparisons";
+  if (engine == "xdp-list" && workload.size > 1000) return "a packet takes microseconds beyond 1,000 rules, and the kernel refuses a program of 5,000";
   if (engine == "nft-list" && workload.size > 10000) return "a packet takes milliseconds beyond 10,000 rules, and nft minutes to load them";
   if (engine == "iptables" && workload.size > 10000) return "a packet takes milliseconds beyond 10,000 rules";
   if (engine == "nft-concat" && has_source_ports) return "its set has no room for source ports";
